@@ -1,0 +1,47 @@
+//! `labrpc`: the environment of a node, and all of it.
+//!
+//! A node of shardlab receives one [`Env`] at each boot and touches nothing else: its clock, its network, its
+//! disk, its tasks, its randomness, and one point through which it says what it does. The course calls the
+//! library that stands between its servers and the world `labrpc`; ours stands there too, and goes further
+//! down.
+//!
+//! Behind an `Env` is a backend. `sim` (feature `sim`) is a simulated world on madsim's executor: virtual
+//! time, a network and disks that fail as a plan says, and the same run for the same seed. The protocols
+//! cannot tell which backend they run on; nothing of madsim shows through this interface.
+//!
+//! On top of the disk, and written once for all backends: a write-ahead log ([`wal`]) and a persister
+//! ([`persister`]) with atomically replaced snapshots.
+//!
+//! This crate knows nodes, bytes and time. It knows no protocol, except for the vocabulary of [`Event`]s in
+//! which protocols report.
+
+#[cfg(all(feature = "sim", not(madsim)))]
+compile_error!(
+    "shardlab's simulator needs `--cfg madsim`. This repository sets it in .cargo/config.toml; it is missing \
+     either because RUSTFLAGS is set in the environment (it overrides that file: unset it, or add `--cfg madsim` \
+     to it) or because another workspace depends on this crate (copy the [target.'cfg(all())'] table and \
+     `rustdocflags` from shardlab's .cargo/config.toml into its own)."
+);
+
+#[cfg(not(feature = "sim"))]
+compile_error!("labrpc needs a backend: enable its feature `sim`.");
+
+mod disk;
+mod env;
+mod event;
+mod id;
+mod net;
+pub mod persister;
+mod rng;
+#[cfg(feature = "sim")]
+pub mod sim;
+mod time;
+pub mod wal;
+
+pub use disk::{Disk, DiskError};
+pub use env::{Env, Sleep};
+pub use event::{Content, Event, Index, Refusal, Role, Term};
+pub use id::{Boot, NodeId};
+pub use net::{CallError, Direction, Incoming, Kind, Request};
+pub use rng::Rng;
+pub use time::Time;

@@ -1,0 +1,436 @@
+//! The persister: a log that grows, snapshots that are replaced, and one rule of recovery for both.
+//!
+//! ```text
+//! log-00000003         the log: sealed part, then what was appended since (see `wal`)
+//! snap-0000002a-00000007   a snapshot, sealed
+//! *.tmp                what a crash left unfinished; removed at the next start
+//! ```
+//!
+//! A **sealed** file is written under another name, synced, renamed, and the directory synced: it is there as
+//! a whole or not at all, so any damage in it is refused. The log starts sealed and then grows; only its end
+//! can be torn. When it has grown too long it is rewritten as the next generation, sealed again.
+//!
+//! *Fresh* means that there is no log and no snapshot. Damage never is: a node that took damage for a fresh
+//! start would vote twice and forget what it had acknowledged.
+//!
+//! The persister knows bytes and numbers. What the records mean is its caller's business.
+
+mod saver;
+
+pub use saver::{Saved, Saver};
+
+use crate::disk::{Disk, DiskError};
+use crate::wal::{self, Damage, Scan, Tail};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// Version of the files' format.
+const FORMAT: u32 = 1;
+/// Snapshots are framed in pieces of so many bytes.
+const PIECE: usize = 1 << 20;
+
+/// Names a snapshot. For Raft: index and term of the last entry covered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub struct SnapshotId(pub u64, pub u64);
+
+impl SnapshotId {
+    fn file(self) -> String {
+        format!("snap-{:08x}-{:08x}", self.0, self.1)
+    }
+
+    fn parse(name: &str) -> Option<SnapshotId> {
+        let (first, second) = name.strip_prefix("snap-")?.split_once('-')?;
+        Some(SnapshotId(u64::from_str_radix(first, 16).ok()?, u64::from_str_radix(second, 16).ok()?))
+    }
+
+    fn salt(self) -> u32 {
+        (self.0 ^ self.1.rotate_left(32)) as u32 ^ 0x534e_4150
+    }
+}
+
+/// Why a node may not start from what is on its disk. Each says what to do.
+#[derive(Debug, PartialEq, Eq, Clone, thiserror::Error)]
+pub enum Refused {
+    /// Bytes that had been durable are damaged.
+    #[error(
+        "`{file}` is {damage}. The disk has lost what it had confirmed, and going on without it could break \
+         promises to other nodes. Restore the file from a copy, or give this node an empty directory and let it \
+         join as a new one"
+    )]
+    Damaged {
+        /// The file.
+        file: String,
+        /// Where and what.
+        damage: Damage,
+    },
+    /// A file is missing that cannot be.
+    #[error(
+        "there is no {missing}, though there is {present}. Somebody or something removed it. Restore it from a \
+         copy, or give this node an empty directory and let it join as a new one"
+    )]
+    Missing {
+        /// What is missing.
+        missing: String,
+        /// What shows that it was there.
+        present: String,
+    },
+    /// The files are somebody else's.
+    #[error("`{file}` belongs to {found}, not to {expected}: is this the right directory?")]
+    Foreign {
+        /// The file.
+        file: String,
+        /// Whose it is.
+        found: String,
+        /// Whose it should be.
+        expected: String,
+    },
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+/// A directory that can be read: a node's disk, or an image of one.
+pub trait Directory {
+    /// The names of the files.
+    fn names(&self) -> Vec<String>;
+    /// The content of a file.
+    fn content(&self, file: &str) -> Option<Cow<'_, [u8]>>;
+}
+
+impl Directory for BTreeMap<String, Vec<u8>> {
+    fn names(&self) -> Vec<String> {
+        self.keys().cloned().collect()
+    }
+    fn content(&self, file: &str) -> Option<Cow<'_, [u8]>> {
+        self.get(file).map(|content| Cow::Borrowed(&content[..]))
+    }
+}
+
+#[cfg(feature = "sim")]
+impl Directory for crate::sim::DiskView<'_> {
+    fn names(&self) -> Vec<String> {
+        self.files().map(String::from).collect()
+    }
+    fn content(&self, file: &str) -> Option<Cow<'_, [u8]>> {
+        self.read(file)
+    }
+}
+
+/// Bugs that can be planted here, for the laboratory to find.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PersisterBug {
+    /// A sync is reported that was never made.
+    NoFsync,
+    /// The log is rewritten in place, and a log that cannot be read is taken for a fresh node.
+    TornStateFile,
+}
+
+macro_rules! bug {
+    ($self:expr, $bug:ident) => {
+        cfg!(feature = "zoo") && $self.bug == Some(PersisterBug::$bug)
+    };
+}
+
+/// A log as read: its generation, and what is in it.
+#[derive(Debug, PartialEq, Eq)]
+struct Log {
+    generation: u64,
+    scan: Scan,
+}
+
+fn log_name(generation: u64) -> String {
+    format!("log-{generation:08x}")
+}
+
+/// The name of the log that counts in a directory, with its salt for [`wal::Tail::new`]: that of the newest
+/// generation. `None`: there is none.
+pub fn current_log(directory: &dyn Directory) -> Option<(String, u32)> {
+    let generation = newest(&directory.names())?;
+    Some((log_name(generation), generation as u32))
+}
+
+fn newest(names: &[String]) -> Option<u64> {
+    names
+        .iter()
+        .filter_map(|name| name.strip_prefix("log-"))
+        .filter_map(|number| u64::from_str_radix(number, 16).ok())
+        .max()
+}
+
+/// What a node would find in this directory: the records of its log. `None`: it would be fresh. Nothing is
+/// changed; torn tails are left where they are.
+///
+/// # Errors
+/// [`Refused`], as for [`Persister::open`].
+pub fn recover(directory: &dyn Directory, identity: &str) -> Result<Option<Vec<Vec<u8>>>, Refused> {
+    Ok(read_log(directory, identity)?.map(|log| log.scan.records))
+}
+
+fn read_log(directory: &dyn Directory, identity: &str) -> Result<Option<Log>, Refused> {
+    let names = directory.names();
+    let Some(generation) = newest(&names) else {
+        return match names.iter().find(|name| SnapshotId::parse(name).is_some()) {
+            None => Ok(None),
+            Some(snapshot) => {
+                Err(Refused::Missing { missing: "log".into(), present: format!("the snapshot `{snapshot}`") })
+            }
+        };
+    };
+    let file = log_name(generation);
+    let bytes = directory.content(&file).unwrap_or_default();
+    let mut scan =
+        wal::scan(&bytes, generation as u32).map_err(|damage| Refused::Damaged { file: file.clone(), damage })?;
+    let head = Seal::check(&file, &scan, bytes.len())?;
+    if head.identity != identity {
+        return Err(Refused::Foreign { file, found: head.identity, expected: identity.into() });
+    }
+    scan.records.remove(0);
+    Ok(Some(Log { generation, scan }))
+}
+
+/// The content of a snapshot.
+///
+/// # Errors
+/// [`Refused::Damaged`], [`Refused::Missing`].
+pub fn read_snapshot(directory: &dyn Directory, id: SnapshotId) -> Result<Vec<u8>, Refused> {
+    let file = id.file();
+    let Some(bytes) = directory.content(&file) else {
+        return Err(Refused::Missing {
+            missing: format!("snapshot `{file}`"),
+            present: "a log that names it".into(),
+        });
+    };
+    let scan = wal::scan(&bytes, id.salt()).map_err(|damage| Refused::Damaged { file: file.clone(), damage })?;
+    Seal::check(&file, &scan, bytes.len())?;
+    Ok(scan.records[1..].concat())
+}
+
+/// The first record of a sealed file.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Seal {
+    format: u32,
+    /// Bytes that were there when the file got its name. In fixed width, since it counts itself.
+    sealed: [u8; 8],
+    /// Whose file it is.
+    identity: String,
+}
+
+impl Seal {
+    /// The bytes of a sealed file that holds these records.
+    fn file<'a>(salt: u32, identity: &str, records: impl Iterator<Item = &'a [u8]> + Clone) -> (Vec<u8>, Tail) {
+        let write = |sealed: u64| {
+            let seal = Seal { format: FORMAT, sealed: sealed.to_le_bytes(), identity: identity.into() };
+            let head = labgob::encode(&seal).expect("a seal is small");
+            let (mut bytes, mut tail) = (Vec::new(), Tail::new(salt));
+            tail.append(&mut bytes, &head);
+            records.clone().for_each(|record| tail.append(&mut bytes, record));
+            (bytes, tail)
+        };
+        let (draft, _) = write(0);
+        write(draft.len() as u64)
+    }
+
+    /// The seal of a file, if all that was sealed is sound.
+    fn check(file: &str, scan: &Scan, len: usize) -> Result<Seal, Refused> {
+        let damaged = |durable: u64| {
+            let why = scan.torn.unwrap_or(wal::Broken::Chain);
+            let damage = Damage { offset: scan.tail.end, durable, why };
+            Refused::Damaged { file: file.into(), damage }
+        };
+        let Some(head) = scan.records.first() else {
+            return Err(damaged(len as u64));
+        };
+        let Ok(seal) = labgob::decode::<Seal>(head) else {
+            return Err(damaged(len as u64));
+        };
+        if seal.format != FORMAT {
+            let (found, expected) = (format!("format {}", seal.format), format!("format {FORMAT}"));
+            return Err(Refused::Foreign { file: file.into(), found, expected });
+        }
+        let sealed = u64::from_le_bytes(seal.sealed);
+        if scan.tail.end < sealed {
+            return Err(damaged(sealed));
+        }
+        Ok(seal)
+    }
+}
+
+/// The log and the snapshots of one node. Nothing that was written counts before [`Persister::sync`] returns.
+///
+/// After an error the persister must not be used again: see [`crate::Disk`] on failed syncs.
+pub struct Persister {
+    disk: Disk,
+    identity: String,
+    generation: u64,
+    file: String,
+    tail: Tail,
+    buffer: Vec<u8>,
+    bug: Option<PersisterBug>,
+}
+
+impl Persister {
+    /// Opens what is on the disk, or starts fresh on an empty one. `identity` says whose it is, and must be the
+    /// same each time. Returns the records of the log too; there are none on a fresh disk.
+    ///
+    /// When this returns, everything it read is durable: a process that died may have left it pending.
+    ///
+    /// # Errors
+    /// [`Refused`], with what to do about it.
+    pub async fn open(
+        disk: Disk,
+        identity: &str,
+        bug: Option<PersisterBug>,
+    ) -> Result<(Persister, Vec<Vec<u8>>), Refused> {
+        disk.lock().await?;
+        let image = load(&disk).await?;
+        for name in image.names().iter().filter(|name| name.ends_with(".tmp")) {
+            disk.remove(name).await?;
+        }
+        let tail = Tail::new(0);
+        let file = String::new();
+        let identity = identity.to_string();
+        let mut persister = Persister { disk, identity, generation: 0, file, tail, buffer: Vec::new(), bug };
+        let read = match read_log(&image, &persister.identity) {
+            Err(_) if bug!(persister, TornStateFile) => None,
+            read => read?,
+        };
+        let Some(log) = read else {
+            persister.rewrite(std::iter::empty()).await?;
+            return Ok((persister, Vec::new()));
+        };
+        persister.generation = log.generation;
+        persister.file = log_name(log.generation);
+        persister.tail = log.scan.tail;
+        if log.scan.torn.is_some() {
+            persister.disk.truncate(&persister.file, persister.tail.end).await?;
+        }
+        persister.disk.sync(&persister.file).await?;
+        persister.disk.sync_dir().await?;
+        persister.tail.synced();
+        let superseded = |name: &&String| name.starts_with("log-") && **name != persister.file;
+        for name in image.names().iter().filter(superseded).filter(|name| !name.ends_with(".tmp")) {
+            persister.disk.remove(name).await?;
+        }
+        Ok((persister, log.scan.records))
+    }
+
+    /// Writes records at the end of the log. They are durable after the next [`Persister::sync`].
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub async fn append<'a>(&mut self, records: impl Iterator<Item = &'a [u8]>) -> Result<(), DiskError> {
+        self.buffer.clear();
+        records.for_each(|record| self.tail.append(&mut self.buffer, record));
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        self.disk.append(&self.file, self.buffer.clone()).await
+    }
+
+    /// Makes the log durable, up to its end.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub async fn sync(&mut self) -> Result<(), DiskError> {
+        if !bug!(self, NoFsync) {
+            self.disk.sync(&self.file).await?;
+        }
+        self.tail.synced();
+        Ok(())
+    }
+
+    /// Bytes in the log.
+    pub fn log_size(&self) -> u64 {
+        self.tail.end
+    }
+
+    /// Replaces the log by one that holds just these records, durable on return. A crash leaves the old log or
+    /// the new one.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub async fn rewrite<'a>(&mut self, records: impl Iterator<Item = &'a [u8]> + Clone) -> Result<(), DiskError> {
+        if bug!(self, TornStateFile) && self.generation > 0 {
+            return self.rewrite_in_place(records).await;
+        }
+        let generation = self.generation + 1;
+        let (bytes, tail) = Seal::file(generation as u32, &self.identity, records);
+        let name = log_name(generation);
+        seal(&self.disk, &name, bytes).await?;
+        let old = std::mem::replace(&mut self.file, name);
+        (self.generation, self.tail) = (generation, tail);
+        self.tail.synced();
+        // If this removal is lost the old log comes back, and loses against the newer one.
+        if generation > 1 { self.disk.remove(&old).await } else { Ok(()) }
+    }
+
+    async fn rewrite_in_place<'a>(
+        &mut self,
+        records: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> Result<(), DiskError> {
+        let (bytes, tail) = Seal::file(self.generation as u32, &self.identity, records);
+        self.disk.truncate(&self.file, 0).await?;
+        self.disk.append(&self.file, bytes).await?;
+        self.disk.sync(&self.file).await?;
+        self.tail = tail;
+        self.tail.synced();
+        Ok(())
+    }
+
+    /// Writes a snapshot, durable on return. Write it before the record that names it.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub async fn write_snapshot(&mut self, id: SnapshotId, content: &[u8]) -> Result<(), DiskError> {
+        let (bytes, _) = Seal::file(id.salt(), &self.identity, content.chunks(PIECE));
+        seal(&self.disk, &id.file(), bytes).await
+    }
+
+    /// Reads a snapshot.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub async fn read_snapshot(&self, id: SnapshotId) -> Result<Vec<u8>, Refused> {
+        let name = id.file();
+        let image = match self.disk.read(&name).await {
+            Ok(content) => BTreeMap::from([(name, content)]),
+            Err(DiskError::NotFound(_)) => BTreeMap::new(),
+            Err(error) => return Err(error.into()),
+        };
+        read_snapshot(&image, id)
+    }
+
+    /// Removes all snapshots but one. Call it when no durable record names another one.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub async fn keep_only(&mut self, id: Option<SnapshotId>) -> Result<(), DiskError> {
+        for name in self.disk.list().await? {
+            if let Some(found) = SnapshotId::parse(&name)
+                && Some(found) != id
+            {
+                self.disk.remove(&name).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Puts a file in place as a whole or not at all.
+async fn seal(disk: &Disk, name: &str, bytes: Vec<u8>) -> Result<(), DiskError> {
+    let draft = format!("{name}.tmp");
+    disk.append(&draft, bytes).await?;
+    disk.sync(&draft).await?;
+    disk.rename(&draft, name).await?;
+    disk.sync_dir().await
+}
+
+/// Reads everything that recovery looks at; snapshots by name only.
+async fn load(disk: &Disk) -> Result<BTreeMap<String, Vec<u8>>, DiskError> {
+    let mut image = BTreeMap::new();
+    for name in disk.list().await? {
+        let content = if name.starts_with("log-") { disk.read(&name).await? } else { Vec::new() };
+        image.insert(name, content);
+    }
+    Ok(image)
+}
