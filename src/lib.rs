@@ -1,1 +1,3 @@
-//! x
+//! shardlab: a laboratory for distributed systems.
+
+pub mod raft;

@@ -38,6 +38,12 @@ impl Env {
         Env { backend: Backend::Sim(Arc::new(env)) }
     }
 
+    pub(crate) fn simulated_boot(&self) -> crate::sim::Who {
+        match &self.backend {
+            Backend::Sim(env) => env.who,
+        }
+    }
+
     /// Which node this is.
     pub fn id(&self) -> NodeId {
         match &self.backend {

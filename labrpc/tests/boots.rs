@@ -156,8 +156,7 @@ fn a_boot_begins_after_the_one_before_is_silent_and_with_a_number_of_its_own() {
             lab.order(Command::Boot { node: S1 });
         }
         lab.sleep(Duration::from_millis(10)).await;
-        let boots = boots.lock().unwrap().clone();
-        boots
+        boots.lock().unwrap().clone()
     });
     assert_eq!(boots.iter().map(|(boot, _)| *boot).collect::<Vec<_>>(), [1, 2, 3, 4]);
     assert!(boots.windows(2).all(|pair| pair[0].1 != pair[1].1), "each boot has its own randomness");

@@ -94,8 +94,7 @@ fn clocks_run_at_their_own_rates() {
         lab.order(Command::ClockRate { node: S2, ppm: 2_000_000 });
         lab.sleep(Duration::from_secs(1)).await;
         lab.order(Command::ClockJump { node: S1, by: Span::millis(5) });
-        let ticks = *ticks.lock().unwrap();
-        ticks
+        *ticks.lock().unwrap()
     });
     assert!((49..=50).contains(&ticks[1]) && (198..=200).contains(&ticks[2]), "{ticks:?}");
 }
@@ -120,8 +119,7 @@ fn a_jump_of_the_clock_rings_every_timer_that_it_passes() {
         lab.sleep(Duration::from_secs(1)).await;
         lab.order(Command::ClockJump { node: S1, by: Span::secs(100) });
         lab.sleep(Duration::from_millis(1)).await;
-        let woken = *woken.lock().unwrap();
-        woken
+        *woken.lock().unwrap()
     });
     assert!(woken.unwrap() >= Duration::from_millis(100_900), "{woken:?}");
 }

@@ -48,6 +48,7 @@ pub use span::{Span, Spread};
 pub use weather::{DiskWeather, NetWeather, Tail};
 pub use world::View;
 
+use crate::env::Env;
 use crate::id::NodeId;
 use crate::time::Time;
 use guard::guarded;
@@ -59,7 +60,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use world::{Shared, Who, World};
+pub(crate) use world::Who;
+use world::{Shared, World};
 
 /// What a run begins with.
 pub struct Setup {
@@ -272,6 +274,25 @@ impl Lab {
         let mut world = self.env.shared.lock();
         world.see(&Observed::Note { node, text });
         world.obey();
+    }
+
+    /// A client reports a step of its own.
+    pub fn report(&self, what: &'static str, words: [u64; 4]) {
+        let mut world = self.env.shared.lock();
+        world.see(&Observed::Service { node: None, what, words });
+        world.obey();
+    }
+
+    /// The service on a node reports a step of its own. False: that boot is over, and nothing was reported.
+    pub fn report_from(&self, env: &Env, what: &'static str, words: [u64; 4]) -> bool {
+        let who = env.simulated_boot();
+        let mut world = self.env.shared.lock();
+        if !world.lives(who) {
+            return false;
+        }
+        world.see(&Observed::Service { node: Some(who.node), what, words });
+        world.obey();
+        world.lives(who)
     }
 
     /// Talks to the hook, which must be an `H`, with the world in view. What it orders is done.

@@ -138,6 +138,9 @@ pub enum Observed<'a> {
     Resumed { node: NodeId },
     /// The laboratory did something else to the world.
     Ordered { what: &'a str },
+    /// The service on a node, or a client (no node), reports a step of its own. What the words mean is between
+    /// those who report and those who judge.
+    Service { node: Option<NodeId>, what: &'static str, words: [u64; 4] },
     /// The laboratory says something.
     Note { node: Option<NodeId>, text: &'a str },
 }

@@ -1,0 +1,42 @@
+//! Raft: a log that a cluster of servers agrees on, as long as a majority of them can talk to each other.
+//!
+//! References are to the extended version of Ongaro and Ousterhout, *In Search of an Understandable Consensus
+//! Algorithm* (`§5.4.2`, Figure 2), and to Ongaro's thesis, *Consensus: Bridging Theory and Practice*.
+//!
+//! Where to begin reading:
+//!
+//! * [`types`], [`message`]: what it speaks of, and what servers say to each other;
+//! * [`Raft`] in `core`: the state of Figure 2, and one step of it;
+//! * `election`, `replication`, `snapshot`, `reads`, `transfer`: the rules, one file each;
+//! * [`Ready`]: what must be done outside, and what must wait for the disk;
+//! * `node`: the driver that carries it out, the only part that waits for anything;
+//! * `storage`: what a write means in bytes.
+//!
+//! All but `node` is pure: the same inputs give the same outputs.
+
+mod bugs;
+mod config;
+mod core;
+mod election;
+mod log;
+pub mod message;
+mod node;
+mod progress;
+mod quorum;
+mod reads;
+mod ready;
+mod replication;
+mod snapshot;
+pub mod storage;
+mod transfer;
+pub mod types;
+
+pub use bugs::Bug;
+pub use config::Config;
+pub use core::{Input, Raft, View};
+pub use node::{Delivery, Node, Options, StartError};
+pub use log::{Log, LogWrite};
+pub use progress::{Mode, Progress};
+pub use quorum::Quorum;
+pub use ready::{Apply, Content, Outgoing, Piece, Ready, SnapshotWrite, Unavailable, Write};
+pub use types::{Entry, EntryId, HardState, Index, Membership, Payload, Role, Saved, SnapshotMeta, Term};

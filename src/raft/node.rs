@@ -1,0 +1,532 @@
+//! The driver: carries out what the core says must be done. The only part of Raft that waits for anything.
+//!
+//! One task per server. It feeds the core what has happened (messages, calls of the service, finished writes,
+//! the alarm), takes one [`Ready`], and does it. Writes go to the disk one at a time, in a task of their own
+//! within this one, so that the server goes on talking while the disk works; what must wait for the disk waits
+//! inside the core.
+//!
+//! A service holds a [`Node`], which has the shape that readers of the course know: `start`, `state`,
+//! `snapshot`, and a stream of what is to be applied.
+
+use super::bugs::{Bug, bug};
+use super::config::Config;
+use super::core::{Input, Raft, View};
+use super::message::{Install, Message};
+use super::ready::{Apply, Content, Outgoing, Piece, Ready, SnapshotWrite, Unavailable, Write};
+use super::storage;
+use super::types::{Entry, EntryId, Index, Role, Saved, SnapshotMeta, Term};
+use bytes::Bytes;
+use futures::channel::oneshot;
+use futures::future::BoxFuture;
+use labrpc::persister::{Persister, PersisterBug, Refused};
+use labrpc::{DiskError, Env, NodeId, Sleep};
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// The log on the disk is rewritten when it is this many times as large as what it has to say, and larger than
+/// [`REWRITE_ABOVE`] bytes.
+const REWRITE_FACTOR: u64 = 4;
+const REWRITE_ABOVE: u64 = 8 << 10;
+
+/// How a node runs, besides what the protocol cares about.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Most inputs that the core is fed before it is asked what must be done; none: all that are there. Few
+    /// show races of the same instant, many make large batches.
+    pub inputs_per_ready: Option<usize>,
+    /// Whose files these are. Files of somebody else are refused.
+    pub identity: String,
+}
+
+/// Why a node did not start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// What is on the disk must not be used.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The log on the disk cannot be the whole log.
+    #[error(transparent)]
+    Hole(#[from] storage::Hole),
+}
+
+/// What the service must do next.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    /// Apply this entry.
+    Entry(Entry),
+    /// Replace the state by this snapshot.
+    Snapshot {
+        /// What it stands for.
+        meta: SnapshotMeta,
+        /// The bytes that the service once gave to [`Node::snapshot`], here or on another server.
+        content: Bytes,
+    },
+}
+
+/// A running Raft server, for its service. Clones are the same server.
+#[derive(Clone)]
+pub struct Node {
+    shared: Arc<Shared>,
+}
+
+/// What the service and the driver share. No lock is held while anybody waits.
+struct Shared {
+    view: Mutex<View>,
+    calls: Mutex<Mailbox<Call>>,
+    deliveries: Mutex<Mailbox<Delivery>>,
+}
+
+/// A queue with one reader.
+struct Mailbox<T> {
+    items: VecDeque<T>,
+    reader: Option<Waker>,
+}
+
+impl<T> Mailbox<T> {
+    fn new() -> Mutex<Mailbox<T>> {
+        Mutex::new(Mailbox { items: VecDeque::new(), reader: None })
+    }
+
+    fn push(&mut self, item: T) {
+        self.items.push_back(item);
+        self.wake();
+    }
+
+    fn wake(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
+    fn poll(&mut self, context: &Context<'_>) -> Poll<T> {
+        match self.items.pop_front() {
+            Some(item) => Poll::Ready(item),
+            None => {
+                self.reader = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the service asks.
+enum Call {
+    Start(Bytes, oneshot::Sender<Result<EntryId, Unavailable>>),
+    Read(oneshot::Sender<Result<Index, Unavailable>>),
+    Snapshot(Index, Bytes),
+    Applied(Index),
+    Transfer(NodeId),
+}
+
+impl Node {
+    /// Reads the disk and starts the server. It runs until the boot ends.
+    ///
+    /// # Errors
+    /// [`StartError`], if what is on the disk must not be used.
+    pub async fn start_up(env: Env, config: Config, options: Options) -> Result<Node, StartError> {
+        let planted = match config.bug {
+            Some(Bug::NoFsync) => Some(PersisterBug::NoFsync),
+            Some(Bug::TornStateFile) => Some(PersisterBug::TornStateFile),
+            _ => None,
+        };
+        let (mut persister, records) = Persister::open(env.disk(), &options.identity, planted).await?;
+        let saved = Saved::recover(records.iter().map(|record| &record[..]))?;
+        let mut contents = BTreeMap::new();
+        if let Some(meta) = &saved.snapshot {
+            let content = persister.read_snapshot(storage::snapshot_id(meta.last)).await?;
+            contents.insert(meta.last, Bytes::from(content));
+        }
+        let kept = saved.snapshot.as_ref().map(|meta| storage::snapshot_id(meta.last));
+        persister.keep_only(kept).await.map_err(Refused::from)?;
+        let raft = Raft::new(config.clone(), saved, env.now(), env.rng("raft"));
+        let shared = Arc::new(Shared {
+            view: Mutex::new(raft.view()),
+            calls: Mailbox::new(),
+            deliveries: Mailbox::new(),
+        });
+        let alarm = env.sleep_until(raft.deadline());
+        let driver = Driver {
+            raft,
+            shared: shared.clone(),
+            options,
+            disk: Disk::Idle(Box::new(persister)),
+            contents,
+            offered: BTreeMap::new(),
+            staged: Vec::new(),
+            received: BTreeMap::new(),
+            callers: Callers::default(),
+            alarm,
+            alarm_set: false,
+            turn: 0,
+            config,
+            env: env.clone(),
+        };
+        env.spawn(driver.run());
+        Ok(Node { shared })
+    }
+
+    /// Puts a command into the log, if this server leads. The answer says where it will stand *if* it is
+    /// committed. It is when it is delivered there under that term, and never will be when something else is.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: nothing was put into any log.
+    pub async fn start(&self, command: Bytes) -> Result<EntryId, Unavailable> {
+        let (send, answer) = oneshot::channel();
+        self.call(Call::Start(command, send));
+        answer.await.unwrap_or(Err(Unavailable::NotLeader(None)))
+    }
+
+    /// An index such that a read of the service's state answers for everything that was committed when this
+    /// was called. The service has applied that much when this returns.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: ask another server, or later.
+    pub async fn read(&self) -> Result<Index, Unavailable> {
+        let (send, answer) = oneshot::channel();
+        self.call(Call::Read(send));
+        answer.await.unwrap_or(Err(Unavailable::NotLeader(None)))
+    }
+
+    /// The term, and whether this server believes that it leads it.
+    pub fn state(&self) -> (Term, bool) {
+        let view = self.view();
+        (view.term, view.role == Role::Leader)
+    }
+
+    /// What an observer may know.
+    pub fn view(&self) -> View {
+        *lock(&self.shared.view)
+    }
+
+    /// The service's state at `index` is `content`: the log up to there is not needed any more. Ignored if a
+    /// later snapshot was installed meanwhile.
+    pub fn snapshot(&self, index: Index, content: Bytes) {
+        self.call(Call::Snapshot(index, content));
+    }
+
+    /// The service has done everything up to `index`.
+    pub fn applied(&self, index: Index) {
+        self.call(Call::Applied(index));
+    }
+
+    /// Hands leadership to `to`, if this server leads. It may not work out.
+    pub fn transfer(&self, to: NodeId) {
+        self.call(Call::Transfer(to));
+    }
+
+    /// What the service must do next. One task takes deliveries.
+    pub async fn deliver(&self) -> Delivery {
+        poll_fn(|context| self.poll_deliver(context)).await
+    }
+
+    /// [`Node::deliver`] for those who poll several things at once.
+    pub fn poll_deliver(&self, context: &mut Context<'_>) -> Poll<Delivery> {
+        lock(&self.shared.deliveries).poll(context)
+    }
+
+    fn call(&self, call: Call) {
+        lock(&self.shared.calls).push(call);
+    }
+}
+
+/// Those who wait for answers of the core, by the number that it knows them by.
+#[derive(Default)]
+struct Callers {
+    last: u64,
+    starts: BTreeMap<u64, oneshot::Sender<Result<EntryId, Unavailable>>>,
+    reads: BTreeMap<u64, oneshot::Sender<Result<Index, Unavailable>>>,
+}
+
+/// The disk has one job at a time.
+enum Disk {
+    Idle(Box<Persister>),
+    Busy(u64, BoxFuture<'static, (Box<Persister>, Result<(), DiskError>)>),
+    /// Only while one turns into the other.
+    Gone,
+}
+
+struct Driver {
+    env: Env,
+    config: Config,
+    options: Options,
+    raft: Raft,
+    shared: Arc<Shared>,
+    disk: Disk,
+    /// Bytes of the snapshots that the core may still ask for.
+    contents: BTreeMap<EntryId, Bytes>,
+    /// Snapshots that the service has made and the core has not decided on.
+    offered: BTreeMap<Index, Bytes>,
+    /// Pieces of the snapshot that is being received.
+    staged: Vec<u8>,
+    /// Received whole, and not yet written.
+    received: BTreeMap<EntryId, Bytes>,
+    callers: Callers,
+    alarm: Sleep,
+    /// The alarm was polled since it was last set, so it will wake this task.
+    alarm_set: bool,
+    /// Which source of inputs is asked first.
+    turn: usize,
+}
+
+impl Driver {
+    async fn run(mut self) {
+        loop {
+            let ready = self.raft.ready();
+            *lock(&self.shared.view) = self.raft.view();
+            self.carry_out(ready);
+            if let Err(error) = poll_fn(|context| self.poll_inputs(context)).await {
+                // After a failed write or sync nobody knows what is on the disk. Going on would promise what may
+                // be gone; a restart reads what is really there.
+                let why = format!("{error}; the server stops and must be restarted when the disk works again");
+                self.env.halt(&why).await;
+            }
+        }
+    }
+
+    // --- what has happened
+
+    /// Feeds the core what is there, up to the bound. Ready when it was fed something, or the disk failed.
+    fn poll_inputs(&mut self, context: &mut Context<'_>) -> Poll<Result<(), DiskError>> {
+        let bound = self.options.inputs_per_ready.unwrap_or(usize::MAX);
+        let mut fed = 0;
+        while fed < bound {
+            match self.poll_one(context) {
+                Poll::Ready(Ok(())) => fed += 1,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending if fed == 0 => return Poll::Pending,
+                Poll::Pending => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Feeds the core one input. The sources take turns in being asked first, so that none starves another.
+    fn poll_one(&mut self, context: &mut Context<'_>) -> Poll<Result<(), DiskError>> {
+        for _ in 0..4 {
+            self.turn = (self.turn + 1) % 4;
+            let input = match self.turn {
+                0 => self.poll_disk(context)?,
+                1 => self.poll_alarm(context),
+                2 => self.poll_message(context),
+                _ => self.poll_call(context),
+            };
+            if let Poll::Ready(input) = input {
+                let now = self.env.now();
+                input.into_iter().for_each(|input| self.raft.step(now, input));
+                return Poll::Ready(Ok(()));
+            }
+        }
+        Poll::Pending
+    }
+
+    fn poll_disk(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Input>, DiskError>> {
+        let Disk::Busy(seq, job) = &mut self.disk else { return Poll::Pending };
+        let seq = *seq;
+        let Poll::Ready((persister, outcome)) = job.as_mut().poll(context) else { return Poll::Pending };
+        self.disk = Disk::Idle(persister);
+        Poll::Ready(outcome.map(|()| Some(Input::Durable { seq })))
+    }
+
+    fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<Option<Input>> {
+        // A deadline that moved away is looked at when the old one comes: most alarms are put off by the next
+        // heartbeat, and setting them anew each time would cost more than waking once too often.
+        if self.raft.deadline() < self.alarm.until() {
+            self.alarm.reset(self.raft.deadline());
+            self.alarm_set = false;
+        }
+        if self.alarm_set && self.env.now() < self.alarm.until() {
+            return Poll::Pending;
+        }
+        loop {
+            self.alarm_set = true;
+            if Pin::new(&mut self.alarm).poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            let due = self.raft.deadline() <= self.alarm.until();
+            self.alarm_set = false;
+            self.alarm.reset(if due { labrpc::Time::NEVER } else { self.raft.deadline() });
+            if due {
+                return Poll::Ready(Some(Input::Alarm));
+            }
+        }
+    }
+
+    fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Option<Input>> {
+        self.env.poll_recv(context).map(|incoming| {
+            // What does not decode is not from a server of this version: nobody to answer.
+            let message = labgob::decode(&incoming.body).ok()?;
+            Some(Input::Message { from: incoming.from, message })
+        })
+    }
+
+    fn poll_call(&mut self, context: &mut Context<'_>) -> Poll<Option<Input>> {
+        let call = match lock(&self.shared.calls).poll(context) {
+            Poll::Ready(call) => call,
+            Poll::Pending => return Poll::Pending,
+        };
+        self.callers.last += 1;
+        let id = self.callers.last;
+        Poll::Ready(Some(match call {
+            Call::Start(command, caller) => {
+                self.callers.starts.insert(id, caller);
+                Input::Propose { id, command }
+            }
+            Call::Read(caller) => {
+                self.callers.reads.insert(id, caller);
+                Input::Read { id }
+            }
+            Call::Snapshot(index, content) => {
+                self.offered.insert(index, content);
+                Input::Compact { index }
+            }
+            Call::Applied(index) => Input::Applied { index },
+            Call::Transfer(to) => Input::Transfer { to },
+        }))
+    }
+
+    // --- what must be done
+
+    fn carry_out(&mut self, ready: Ready) {
+        for event in &ready.events {
+            self.env.emit(event);
+        }
+        for piece in ready.pieces {
+            self.stage(piece);
+        }
+        if let Some(write) = ready.write {
+            self.begin_write(write);
+        }
+        for outgoing in ready.send {
+            self.send(outgoing);
+        }
+        self.deliver(ready.apply);
+        for (id, answer) in ready.proposals {
+            self.callers.starts.remove(&id).into_iter().for_each(|caller| _ = caller.send(answer));
+        }
+        for (id, answer) in ready.reads {
+            self.callers.reads.remove(&id).into_iter().for_each(|caller| _ = caller.send(answer));
+        }
+    }
+
+    fn send(&mut self, outgoing: Outgoing) {
+        let (to, message) = match outgoing {
+            Outgoing::Message { to, message } => (to, message),
+            Outgoing::Piece { to, term, snapshot, offset, length } => {
+                let Some(content) = self.contents.get(&snapshot.last) else { return };
+                let size = content.len() as u64;
+                let (from, until) = (offset.min(size), offset.saturating_add(length).min(size));
+                let data = content.slice(from as usize..until as usize);
+                (to, Message::Install(Install { term, snapshot, offset, done: until == size, data }))
+            }
+        };
+        self.env.send(to, message.kind(), labgob::encode(&message).expect("messages are bounded far below the limit"));
+    }
+
+    fn stage(&mut self, piece: Piece) {
+        self.staged.truncate(piece.offset as usize);
+        self.staged.extend_from_slice(&piece.data);
+        if piece.done {
+            self.received.insert(piece.snapshot, std::mem::take(&mut self.staged).into());
+        }
+    }
+
+    fn deliver(&mut self, apply: Vec<Apply>) {
+        if apply.is_empty() {
+            return;
+        }
+        let mut deliveries = lock(&self.shared.deliveries);
+        for item in apply {
+            match item {
+                Apply::Entry(entry) => deliveries.items.push_back(Delivery::Entry(entry)),
+                Apply::Snapshot(meta) => {
+                    let content = self.contents.get(&meta.last).cloned().unwrap_or_default();
+                    let snapshot = Delivery::Snapshot { meta, content };
+                    if bug!(self, ApplyRacesInstall) {
+                        deliveries.items.push_front(snapshot);
+                    } else {
+                        deliveries.items.push_back(snapshot);
+                    }
+                }
+            }
+        }
+        deliveries.wake();
+    }
+
+    /// Starts the disk on a write. The core makes no other until this one is durable.
+    fn begin_write(&mut self, write: Write) {
+        let Disk::Idle(persister) = std::mem::replace(&mut self.disk, Disk::Gone) else {
+            unreachable!("the core has one write under way at a time");
+        };
+        let snapshot = write.snapshot.as_ref().map(|snapshot| (snapshot.meta.last, self.content_of(snapshot)));
+        let mut records = storage::records(&write);
+        let mut rewrite = false;
+        if snapshot.is_some() {
+            let image = self.raft.image();
+            let whole = storage::records_of(&image);
+            let size: usize = whole.iter().map(Vec::len).sum();
+            rewrite = persister.log_size() > REWRITE_ABOVE.max(REWRITE_FACTOR * size as u64);
+            if rewrite {
+                records = whole;
+            }
+        }
+        let hasty = bug!(self, SnapLogNotAtomic);
+        let job = store(persister, snapshot, records, rewrite, hasty);
+        self.disk = Disk::Busy(write.seq, Box::pin(job));
+    }
+
+    /// The bytes of a snapshot that is to be written, which from now on count as those of the latest.
+    fn content_of(&mut self, write: &SnapshotWrite) -> Bytes {
+        let content = match write.content {
+            Content::FromService(index) => self.offered.remove(&index),
+            Content::Received(last) => self.received.remove(&last),
+        };
+        let content = content.expect("the core names a snapshot that it was given");
+        let last = write.meta.last;
+        self.offered.retain(|index, _| *index > last.index);
+        self.received.clear();
+        self.contents.insert(last, content.clone());
+        let pinned: Vec<EntryId> = self.raft.pinned().collect();
+        self.contents.retain(|id, _| pinned.contains(id));
+        content
+    }
+}
+
+/// Makes a write durable. The order is the point: a snapshot before the record that lets go of the log in front
+/// of it (§7), the file that it replaces last.
+async fn store(
+    mut persister: Box<Persister>,
+    snapshot: Option<(EntryId, Bytes)>,
+    records: Vec<Vec<u8>>,
+    rewrite: bool,
+    hasty: bool,
+) -> (Box<Persister>, Result<(), DiskError>) {
+    let id = snapshot.as_ref().map(|(last, _)| storage::snapshot_id(*last));
+    let outcome = async {
+        let records = records.iter().map(|record| &record[..]);
+        if let (Some((_, content)), Some(id), false) = (&snapshot, id, hasty) {
+            persister.write_snapshot(id, content).await?;
+        }
+        if rewrite {
+            persister.rewrite(records).await?;
+        } else {
+            persister.append(records).await?;
+            persister.sync().await?;
+        }
+        if let (Some((_, content)), Some(id), true) = (&snapshot, id, hasty) {
+            persister.write_snapshot(id, content).await?;
+        }
+        if id.is_some() {
+            persister.keep_only(id).await?;
+        }
+        Ok(())
+    };
+    let outcome = outcome.await;
+    (persister, outcome)
+}

@@ -1,0 +1,163 @@
+//! What a leader knows of one follower.
+
+use super::types::{EntryId, Index, SnapshotMeta};
+use labrpc::Time;
+use std::collections::VecDeque;
+
+/// A leader's view of one follower (Figure 2, volatile state on leaders).
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// Highest entry known to be in the follower's log, durably. A measurement: it only ever rises.
+    pub matched: Index,
+    /// Next entry to send. A guess: it may rise and fall, but stays above `matched`.
+    pub next: Index,
+    /// How entries are sent to it just now.
+    pub mode: Mode,
+    /// When it was last heard of in this term.
+    pub heard: Time,
+    /// The latest round of reads that it has answered.
+    pub round: u64,
+}
+
+/// How entries are sent.
+#[derive(Clone, Debug)]
+pub enum Mode {
+    /// Where the logs part is not known: one append at a time, until one is accepted.
+    Probe {
+        /// One is on its way.
+        waiting: bool,
+    },
+    /// The logs agree up to `next`: appends follow each other without waiting.
+    Replicate {
+        /// Last index of each append that is on its way.
+        inflight: VecDeque<Index>,
+    },
+    /// What it needs next is compacted: it gets a snapshot, piece by piece.
+    Snapshot {
+        /// The snapshot. Entries behind it are kept until it has arrived.
+        snapshot: SnapshotMeta,
+        /// The piece that begins here is on its way.
+        offset: u64,
+        /// Heartbeats since the last answer.
+        silent: u32,
+    },
+}
+
+impl Progress {
+    /// A follower of whose log nothing is known, at the start of a term: `nextIndex` is one behind the leader's
+    /// last entry, `matchIndex` 0.
+    pub fn new(next: Index, now: Time) -> Progress {
+        Progress { matched: Index(0), next, mode: Mode::Probe { waiting: false }, heard: now, round: 0 }
+    }
+
+    /// The follower has everything up to `index`.
+    pub fn acknowledge(&mut self, index: Index) {
+        let probed = index.next() >= self.next;
+        self.matched = self.matched.max(index);
+        self.next = self.next.max(self.matched.next());
+        match &mut self.mode {
+            // The entry in front of `next` is there, or one behind it: the logs agree up to here.
+            Mode::Probe { .. } if probed => self.mode = Mode::Replicate { inflight: VecDeque::new() },
+            Mode::Probe { .. } => {}
+            Mode::Replicate { inflight } => {
+                while inflight.front().is_some_and(|&sent| sent <= index) {
+                    inflight.pop_front();
+                }
+            }
+            Mode::Snapshot { .. } => {}
+        }
+    }
+
+    /// The follower's log does not hold `prev`; it can agree at best in front of `conflict`.
+    /// False: this answers an append of long ago.
+    pub fn step_back(&mut self, prev: Index, conflict: Index) -> bool {
+        let current = match self.mode {
+            Mode::Probe { .. } => prev.next() == self.next,
+            Mode::Replicate { .. } => prev < self.next,
+            Mode::Snapshot { .. } => false,
+        };
+        if prev <= self.matched || !current {
+            return false;
+        }
+        self.next = conflict.min(prev).max(self.matched.next());
+        self.mode = Mode::Probe { waiting: false };
+        true
+    }
+
+    /// Whether another append may leave now.
+    pub fn is_open(&self, max_inflight: usize) -> bool {
+        match &self.mode {
+            Mode::Probe { waiting } => !waiting,
+            Mode::Replicate { inflight } => inflight.len() < max_inflight,
+            Mode::Snapshot { .. } => false,
+        }
+    }
+
+    /// An append up to `last` has left.
+    pub fn sent(&mut self, last: Index) {
+        match &mut self.mode {
+            Mode::Probe { waiting } => *waiting = true,
+            Mode::Replicate { inflight } => {
+                inflight.push_back(last);
+                self.next = last.next();
+            }
+            Mode::Snapshot { .. } => {}
+        }
+    }
+
+    /// The snapshot that is being sent to it, if one is.
+    pub fn pinned(&self) -> Option<EntryId> {
+        match &self.mode {
+            Mode::Snapshot { snapshot, .. } => Some(snapshot.last),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replicating(matched: u64, next: u64) -> Progress {
+        let mut progress = Progress::new(Index(matched + 1), Time::ZERO);
+        progress.acknowledge(Index(matched));
+        progress.next = Index(next);
+        progress
+    }
+
+    #[test]
+    fn matched_never_falls_and_next_stays_above_it() {
+        let mut progress = replicating(5, 9);
+        progress.acknowledge(Index(3));
+        assert_eq!(progress.matched, Index(5), "a late acknowledgement changes nothing");
+        assert!(progress.step_back(Index(8), Index(2)));
+        assert_eq!(progress.next, Index(6), "what is known to match is not asked for again");
+        assert!(!progress.step_back(Index(5), Index(1)), "a refusal of what is known to match is an old one");
+    }
+
+    #[test]
+    fn a_probe_listens_only_to_the_answer_to_itself() {
+        let mut progress = Progress::new(Index(10), Time::ZERO);
+        assert!(!progress.step_back(Index(6), Index(3)));
+        assert!(progress.step_back(Index(9), Index(4)));
+        assert_eq!(progress.next, Index(4));
+    }
+
+    #[test]
+    fn stepping_back_always_moves_back() {
+        let mut progress = Progress::new(Index(10), Time::ZERO);
+        assert!(progress.step_back(Index(9), Index(40)), "a nonsensical hint is bounded by what was refused");
+        assert_eq!(progress.next, Index(9));
+    }
+
+    #[test]
+    fn the_window_fills_and_empties() {
+        let mut progress = replicating(5, 6);
+        progress.sent(Index(7));
+        progress.sent(Index(9));
+        assert!(!progress.is_open(2) && progress.is_open(3));
+        progress.acknowledge(Index(8));
+        assert!(progress.is_open(2), "everything up to 7 has arrived");
+        assert_eq!((progress.matched, progress.next), (Index(8), Index(10)));
+    }
+}

@@ -1,0 +1,117 @@
+//! Reads without the log (thesis 6.4).
+//!
+//! A leader may answer a read from its state if it knows that it is still the leader, and that its state holds
+//! everything that was committed when the read arrived. It notes its commit index, makes sure with a round of
+//! heartbeats that a majority still follows it, and waits until the service has applied that much.
+
+use super::core::Raft;
+use super::ready::Unavailable;
+use super::types::{Index, Role};
+use labrpc::{Event, NodeId};
+
+/// Reads that were asked for and not answered.
+#[derive(Debug, Default)]
+pub struct Reads {
+    /// The latest round of heartbeats. An answer to one confirms every read of an earlier or equal round.
+    round: u64,
+    /// Reads that came since: the next round is theirs.
+    next_round: bool,
+    /// Reads that wait for the first commit of the term.
+    early: Vec<u64>,
+    /// (id, round, index): reads whose index is known.
+    waiting: Vec<(u64, u64, Index)>,
+    /// (id, index): reads that are confirmed and wait for the service.
+    confirmed: Vec<(u64, Index)>,
+}
+
+impl Reads {
+    /// The latest round.
+    pub fn round(&self) -> u64 {
+        self.round
+    }
+
+    /// Begins the next round, if reads wait for one.
+    pub fn begin_round(&mut self) -> bool {
+        let due = std::mem::take(&mut self.next_round);
+        self.round += u64::from(due);
+        due
+    }
+
+    fn register(&mut self, id: u64, index: Index) {
+        // Several reads at once share a round, which leaves with the next messages.
+        self.next_round = true;
+        self.waiting.push((id, self.round + 1, index));
+    }
+}
+
+impl Raft {
+    /// The service wants to read.
+    pub(super) fn on_read(&mut self, id: u64) {
+        if self.role != Role::Leader {
+            self.answers.reads.push((id, Err(Unavailable::NotLeader(self.leader))));
+        } else if self.term_at(self.commit) == Some(self.hard.term) {
+            self.reads.register(id, self.commit);
+            self.confirm_reads();
+        } else if self.config.noop_on_election {
+            // Until an entry of its own term is committed a leader does not know what is (thesis 6.4, step 1).
+            self.reads.early.push(id);
+        } else {
+            self.answers.reads.push((id, Err(Unavailable::NoEntryOfTerm)));
+        }
+    }
+
+    /// An entry of this term is committed: reads that waited for that may begin.
+    pub(super) fn start_waiting_reads(&mut self) {
+        if self.term_at(self.commit) == Some(self.hard.term) {
+            for id in std::mem::take(&mut self.reads.early) {
+                self.reads.register(id, self.commit);
+            }
+            self.confirm_reads();
+        }
+    }
+
+    /// Which rounds has a majority answered?
+    pub(super) fn confirm_reads(&mut self) {
+        if self.reads.waiting.is_empty() {
+            return;
+        }
+        let alone = self.quorum().majority() == 1 && self.quorum().contains(self.config.me);
+        let answered = |round: u64| {
+            let has = |node: NodeId| {
+                node == self.config.me || self.progress.get(&node).is_some_and(|known| known.round >= round)
+            };
+            alone || self.quorum().reached(has)
+        };
+        let (confirmed, waiting): (Vec<_>, Vec<_>) =
+            self.reads.waiting.iter().copied().partition(|&(_, round, _)| answered(round));
+        self.reads.waiting = waiting;
+        for (id, _, index) in confirmed {
+            self.events.push(Event::ReadIndex { index });
+            self.reads.confirmed.push((id, index));
+        }
+        self.answer_reads();
+    }
+
+    /// Which reads has the service caught up with?
+    pub(super) fn answer_reads(&mut self) {
+        let applied = self.applied;
+        let answers = &mut self.answers.reads;
+        self.reads.confirmed.retain(|&(id, index)| {
+            let due = index <= applied;
+            if due {
+                answers.push((id, Ok(index)));
+            }
+            !due
+        });
+    }
+
+    /// No longer the leader: what is not confirmed cannot be any more. (What is confirmed was read in time.)
+    pub(super) fn fail_reads(&mut self, leader: Option<NodeId>) {
+        self.reads.next_round = false;
+        let early = std::mem::take(&mut self.reads.early);
+        let waiting = std::mem::take(&mut self.reads.waiting).into_iter().map(|(id, _, _)| id);
+        for id in early.into_iter().chain(waiting) {
+            self.answers.reads.push((id, Err(Unavailable::NotLeader(leader))));
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What a write of Raft means in bytes, and what bytes mean for a server that starts.
+//!
+//! Pure: records in, state out. The driver and the laboratory's oracle read the same disk with the same code.
+
+use super::ready::Write;
+use super::types::{Entry, EntryId, HardState, Index, Saved, SnapshotMeta};
+use labrpc::persister::SnapshotId;
+use serde::{Deserialize, Serialize};
+
+/// One record of the log on the disk. Later ones go before earlier ones.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Record {
+    /// A snapshot replaces the log up to its last entry. If that entry is not in the log, all of it.
+    Snapshot(SnapshotMeta),
+    /// Term and vote.
+    Hard(HardState),
+    /// What is behind this entry is cut off.
+    Cut(Index),
+    /// An entry; what was at its place and behind it is cut off.
+    Entry(Entry),
+}
+
+/// A log on the disk that no writer leaves behind: an entry is missing. The state cannot be known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "the log on the disk has a hole: entry {found} follows {last}. Restore the directory from a copy, or give \
+     this node an empty one and let it join as a new one"
+)]
+pub struct Hole {
+    /// The last entry in front of the hole.
+    pub last: EntryId,
+    /// The entry behind it.
+    pub found: EntryId,
+}
+
+/// Which file a snapshot is in.
+pub fn snapshot_id(last: EntryId) -> SnapshotId {
+    SnapshotId(last.index.0, last.term.0)
+}
+
+/// The records of a write, encoded.
+pub fn records(write: &Write) -> Vec<Vec<u8>> {
+    let snapshot = write.snapshot.iter().map(|snapshot| Record::Snapshot(snapshot.meta.clone()));
+    let hard = write.hard.iter().map(|hard| Record::Hard(*hard));
+    let log = write.log.iter().flat_map(|log| {
+        // An entry cuts by itself; without one the cut must be said.
+        let cut = log.entries.is_empty().then_some(Record::Cut(log.after));
+        cut.into_iter().chain(log.entries.iter().cloned().map(Record::Entry))
+    });
+    snapshot.chain(hard).chain(log).map(|record| encode(&record)).collect()
+}
+
+/// The records that say all of a state, encoded.
+pub fn records_of(saved: &Saved) -> Vec<Vec<u8>> {
+    let snapshot = saved.snapshot.iter().cloned().map(Record::Snapshot);
+    let entries = saved.entries.iter().cloned().map(Record::Entry);
+    snapshot.chain([Record::Hard(saved.hard)]).chain(entries).map(|record| encode(&record)).collect()
+}
+
+fn encode(record: &Record) -> Vec<u8> {
+    labgob::encode(record).expect("commands are bounded far below labgob's limit")
+}
+
+/// A record as it was written.
+///
+/// # Panics
+/// If the bytes are none: a record with a sound checksum is one that [`records`] made.
+pub fn decode(bytes: &[u8]) -> Record {
+    labgob::decode(bytes).expect("a record with a sound checksum is one that this program wrote")
+}
+
+impl Saved {
+    /// The last entry.
+    pub fn last(&self) -> EntryId {
+        self.entries.last().map_or(self.start(), |entry| entry.id)
+    }
+
+    fn start(&self) -> EntryId {
+        self.snapshot.as_ref().map_or(EntryId::ZERO, |meta| meta.last)
+    }
+
+    fn cut(&mut self, after: Index) {
+        self.entries.truncate(after.0.saturating_sub(self.start().index.0) as usize);
+    }
+
+    /// Applies one record.
+    ///
+    /// # Errors
+    /// [`Hole`].
+    pub fn replay(&mut self, record: Record) -> Result<(), Hole> {
+        match record {
+            Record::Hard(hard) => self.hard = hard,
+            Record::Cut(after) => self.cut(after),
+            Record::Entry(entry) => {
+                self.cut(entry.id.index.prev());
+                let last = self.last();
+                if entry.id.index != last.index.next() {
+                    return Err(Hole { last, found: entry.id });
+                }
+                self.entries.push(entry);
+            }
+            Record::Snapshot(meta) => {
+                match self.entries.iter().position(|entry| entry.id == meta.last) {
+                    Some(at) => drop(self.entries.drain(..=at)),
+                    None => self.entries.clear(),
+                }
+                self.snapshot = Some(meta);
+            }
+        }
+        Ok(())
+    }
+
+    /// The state that all records together say.
+    ///
+    /// # Errors
+    /// [`Hole`].
+    pub fn recover<'a>(records: impl IntoIterator<Item = &'a [u8]>) -> Result<Saved, Hole> {
+        let mut saved = Saved::default();
+        for record in records {
+            saved.replay(decode(record))?;
+        }
+        Ok(saved)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::log::LogWrite;
+    use crate::raft::ready::{Content, SnapshotWrite};
+    use crate::raft::types::{Membership, Payload, Term};
+    use labrpc::NodeId;
+
+    fn entry(index: u64, term: u64) -> Entry {
+        Entry { id: EntryId::new(Term(term), Index(index)), payload: Payload::Command(vec![index as u8].into()) }
+    }
+
+    fn snapshot(index: u64, term: u64) -> SnapshotMeta {
+        SnapshotMeta { last: EntryId::new(Term(term), Index(index)), membership: Membership::of([NodeId(1)]) }
+    }
+
+    fn replayed(records: Vec<Record>) -> Result<Saved, Hole> {
+        let bytes: Vec<Vec<u8>> = records.iter().map(encode).collect();
+        Saved::recover(bytes.iter().map(|record| &record[..]))
+    }
+
+    fn ids(saved: &Saved) -> Vec<(u64, u64)> {
+        saved.entries.iter().map(|entry| (entry.id.index.0, entry.id.term.0)).collect()
+    }
+
+    #[test]
+    fn an_entry_replaces_what_was_at_its_place_and_behind() {
+        let records = [entry(1, 1), entry(2, 1), entry(3, 1), entry(2, 2)].map(Record::Entry);
+        assert_eq!(ids(&replayed(records.to_vec()).unwrap()), [(1, 1), (2, 2)]);
+    }
+
+    #[test]
+    fn a_snapshot_keeps_what_follows_its_last_entry_and_discards_a_log_without_it() {
+        let log = [entry(1, 1), entry(2, 1), entry(3, 1)].map(Record::Entry);
+        let with = |meta| replayed([log.to_vec(), vec![Record::Snapshot(meta)]].concat()).unwrap();
+        assert_eq!(ids(&with(snapshot(2, 1))), [(3, 1)]);
+        assert_eq!(ids(&with(snapshot(2, 2))), []);
+        assert_eq!(with(snapshot(9, 2)).last(), EntryId::new(Term(2), Index(9)));
+    }
+
+    #[test]
+    fn a_hole_is_an_error_and_not_a_shorter_log() {
+        let hole = replayed(vec![Record::Entry(entry(1, 1)), Record::Entry(entry(3, 1))]).unwrap_err();
+        assert_eq!((hole.last.index, hole.found.index), (Index(1), Index(3)));
+        assert!(replayed(vec![Record::Entry(entry(5, 1))]).is_err(), "a log that begins in mid-air");
+    }
+
+    #[test]
+    fn a_write_and_the_whole_state_say_the_same() {
+        let write = Write {
+            seq: 1,
+            snapshot: Some(SnapshotWrite { meta: snapshot(4, 2), content: Content::FromService(Index(4)) }),
+            hard: Some(HardState { term: Term(3), vote: Some(NodeId(2)) }),
+            log: Some(LogWrite { after: Index(4), entries: vec![entry(5, 3), entry(6, 3)] }),
+        };
+        let bytes = records(&write);
+        let saved = Saved::recover(bytes.iter().map(|record| &record[..])).unwrap();
+        let again = records_of(&saved);
+        assert_eq!(Saved::recover(again.iter().map(|record| &record[..])).unwrap(), saved);
+        assert_eq!(ids(&saved), [(5, 3), (6, 3)]);
+    }
+
+    #[test]
+    fn a_cut_without_entries_is_said() {
+        let log = Some(LogWrite { after: Index(1), entries: vec![] });
+        let write = Write { seq: 1, snapshot: None, hard: None, log };
+        let mut all: Vec<Vec<u8>> = [entry(1, 1), entry(2, 1)].map(|entry| encode(&Record::Entry(entry))).to_vec();
+        all.extend(records(&write));
+        assert_eq!(ids(&Saved::recover(all.iter().map(|record| &record[..])).unwrap()), [(1, 1)]);
+    }
+}
