@@ -1,1 +1,21 @@
-//! x
+//! The laboratory: distributed systems, run thousands of times, one seed each, under faults.
+//!
+//! * [`plan`]: a run as data, drawn whole from (scenario, seed) before it begins;
+//! * [`lab`]: carrying out one plan;
+//! * [`oracle`]: what must hold at every event;
+//! * [`raft`]: the little that is asked of a system under test;
+//! * [`scenario`]: the scenarios;
+//! * [`campaign`]: many runs, on all cores, with a progress line and a verdict;
+//! * [`cli`]: the command line, for this repository's systems and for anybody else's.
+//!
+//! Nothing here knows any particular implementation. Whoever brings one implements [`raft::RaftSystem`].
+
+pub mod campaign;
+pub mod cli;
+pub mod lab;
+pub mod oracle;
+pub mod plan;
+pub mod raft;
+pub mod scenario;
+
+pub use labrpc;

@@ -233,10 +233,13 @@ impl Raft {
         }
         self.quorum_due = now + self.config.election_timeout.0;
         if self.config.noop_on_election {
+            // It is on its way to everybody at once, and says that there is a leader as well as a heartbeat does.
             let id = EntryId::new(self.hard.term, next);
             self.append(Entry { id, payload: Payload::Noop });
+            self.heartbeat_due = now + self.config.heartbeat;
+        } else {
+            self.broadcast_heartbeat();
         }
-        self.broadcast_heartbeat();
         self.maybe_commit();
     }
 }

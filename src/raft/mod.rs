@@ -18,6 +18,8 @@ mod bugs;
 mod config;
 mod core;
 mod election;
+#[cfg(feature = "sim")]
+pub mod lab;
 mod log;
 pub mod message;
 mod node;
@@ -30,6 +32,8 @@ mod snapshot;
 pub mod storage;
 mod transfer;
 pub mod types;
+#[cfg(feature = "sim")]
+mod zoo;
 
 pub use bugs::Bug;
 pub use config::Config;

@@ -24,6 +24,7 @@ impl World {
             Command::Mend { from, to } => self.net.mend(from, to),
             Command::AddRule(rule) => self.net.rules.add(rule),
             Command::RemoveRule(name) => self.net.rules.remove(&name),
+            Command::RemoveAllRules => self.net.rules.clear(),
             Command::Release { rule, deliver } => self.release(&rule, deliver),
             Command::Net(weather) => self.net.weather = weather,
             Command::Crash { node, power } => self.crash(node, power),
@@ -104,6 +105,7 @@ impl fmt::Display for Command {
                 write!(f, "rule `{}`: {kinds} {} -> {}: {:?}", rule.name, rule.from, rule.to, rule.verdict)
             }
             Command::RemoveRule(name) => write!(f, "no more rule `{name}`"),
+            Command::RemoveAllRules => write!(f, "no more rules"),
             Command::Release { rule, deliver: true } => write!(f, "deliver what `{rule}` holds"),
             Command::Release { rule, deliver: false } => write!(f, "lose what `{rule}` holds"),
             Command::Net(weather) => write!(f, "{weather:?}"),

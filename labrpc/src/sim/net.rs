@@ -124,7 +124,7 @@ impl Network {
             let mut fate = Fate::of(seed ^ 0x11, [packet.number, packet.kind.hash(), of]);
             fate.spread(base) + fate.spread(spread)
         };
-        match self.rules.judge(packet.from, packet.to, packet.kind, packet.direction) {
+        match self.rules.judge(packet.from, packet.to, packet.kind, packet.direction, seed) {
             Some((_, Verdict::Drop)) => Sending::Lost(Loss::Rule),
             Some((name, Verdict::Hold)) => {
                 let name = name.to_string();
@@ -171,7 +171,7 @@ impl World {
         let hash = xxhash_rust::xxh3::xxh3_64(&body);
         let number = self.net.sent;
         let sent = Time::from_nanos(self.now);
-        let packet = Packet { number, from, to, kind, direction, call, body, hash, sent };
+        let packet = Packet { number, from, to, kind, direction, call, body, hash, sent, copy: false };
         self.counters.messages_sent += 1;
         self.counters.bytes_sent += packet.body.len() as u64;
         let sending = if to.slot() < self.nodes.len() {
@@ -182,7 +182,7 @@ impl World {
         self.see(&Observed::Sent { packet: &packet, sending });
         if let Sending::OnItsWay { arrives, copy } = sending {
             if let Some(copy) = copy {
-                self.schedule(copy.nanos(), Event::Arrival(packet.clone()));
+                self.schedule(copy.nanos(), Event::Arrival(Packet { copy: true, ..packet.clone() }));
             }
             self.schedule(arrives.nanos(), Event::Arrival(packet));
         }

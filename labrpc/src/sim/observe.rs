@@ -47,6 +47,8 @@ pub struct Packet {
     pub hash: u64,
     /// When it was sent.
     pub sent: Time,
+    /// This is the second one of a message that arrives twice.
+    pub copy: bool,
 }
 
 impl Hash for Packet {
@@ -130,8 +132,9 @@ pub enum Observed<'a> {
     Disk { node: NodeId, act: DiskAct, file: &'a str, bytes: u64 },
     /// A node starts; its disk is as it will find it.
     Booting { node: NodeId, boot: u32 },
-    /// A node is gone, and everything that it had in memory. Its disk is as the next boot will find it.
-    Crashed { node: NodeId, power: bool },
+    /// A node is gone, and everything that it had in memory. Its disk is as the next boot will find it. Something
+    /// that it had written was `pending`, and after a power failure some of that is gone.
+    Crashed { node: NodeId, power: bool, pending: bool },
     /// A node stands still.
     Paused { node: NodeId },
     /// A node goes on.
@@ -246,6 +249,8 @@ pub enum Command {
     AddRule(Rule),
     /// Take down the rules of that name; what they hold stays held.
     RemoveRule(String),
+    /// Take down every rule.
+    RemoveAllRules,
     /// Let go of what rules of that name hold.
     Release {
         /// The rules.

@@ -3,6 +3,7 @@
 //! Every message is shown to the rules in force, in the order in which they were put up. The first that
 //! answers decides; where none does, the weather does. A rule is put up and taken down by name.
 
+use super::fate::Fate;
 use super::span::Spread;
 use crate::id::NodeId;
 use crate::net::{Direction, Kind};
@@ -161,6 +162,9 @@ pub struct Rule {
     /// One-way messages, requests or replies; none: all of them.
     #[serde(default)]
     pub direction: Option<Direction>,
+    /// Only so many of a million that match; the rest is left to later rules and the weather.
+    #[serde(default = "always")]
+    pub chance: u32,
     /// The first so many that match are left to later rules and the weather.
     #[serde(default)]
     pub skip: u32,
@@ -175,6 +179,10 @@ fn everyone() -> NodeSet {
     NodeSet::ALL
 }
 
+fn always() -> u32 {
+    1_000_000
+}
+
 impl Rule {
     /// A rule for every message on every link.
     pub fn new(name: impl Into<String>, verdict: Verdict) -> Rule {
@@ -184,6 +192,7 @@ impl Rule {
             to: NodeSet::ALL,
             kinds: Vec::new(),
             direction: None,
+            chance: always(),
             skip: 0,
             take: None,
             verdict,
@@ -211,6 +220,10 @@ impl Rules {
         self.0.retain(|(rule, _)| rule.name != name);
     }
 
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// The first answer, with the rule's name.
     pub fn judge(
         &mut self,
@@ -218,12 +231,17 @@ impl Rules {
         to: NodeId,
         kind: Kind,
         direction: Direction,
+        seed: u64,
     ) -> Option<(&str, &Verdict)> {
         for (rule, seen) in &mut self.0 {
             if !rule.matches(from, to, kind, direction) {
                 continue;
             }
             *seen = seen.saturating_add(1);
+            let link = u64::from(from.0) << 32 | u64::from(to.0);
+            if rule.chance < always() && !Fate::of(seed, [link, kind.hash(), (*seen).into()]).chance(rule.chance) {
+                continue;
+            }
             let past = seen.saturating_sub(rule.skip);
             if past > 0 && rule.take.is_none_or(|take| past <= take) {
                 return Some((&rule.name, &rule.verdict));
@@ -247,10 +265,10 @@ mod tests {
         let only_second = Rule { skip: 1, take: Some(1), from: A.into(), ..Rule::new("second", Verdict::Hold) };
         rules.add(only_second);
         rules.add(Rule::new("rest", Verdict::Drop));
-        let mut ask = || rules.judge(A, B, VOTE, Direction::OneWay).map(|(name, _)| name.to_string());
+        let mut ask = || rules.judge(A, B, VOTE, Direction::OneWay, 1).map(|(name, _)| name.to_string());
         assert_eq!([ask(), ask(), ask()].map(Option::unwrap), ["rest", "second", "rest"]);
         rules.remove("rest");
-        assert!(rules.judge(B, A, VOTE, Direction::OneWay).is_none());
+        assert!(rules.judge(B, A, VOTE, Direction::OneWay, 1).is_none());
     }
 
     #[test]
@@ -261,9 +279,17 @@ mod tests {
             direction: Some(Direction::Reply),
             ..Rule::new("replies", Verdict::Drop)
         });
-        assert!(rules.judge(A, B, VOTE, Direction::Reply).is_some());
-        assert!(rules.judge(A, B, VOTE, Direction::Request).is_none());
-        assert!(rules.judge(A, B, Kind::new("append"), Direction::Reply).is_none());
+        assert!(rules.judge(A, B, VOTE, Direction::Reply, 1).is_some());
+        assert!(rules.judge(A, B, VOTE, Direction::Request, 1).is_none());
+        assert!(rules.judge(A, B, Kind::new("append"), Direction::Reply, 1).is_none());
+    }
+
+    #[test]
+    fn a_rule_of_chance_acts_on_its_share() {
+        let mut rules = Rules::default();
+        rules.add(Rule { chance: 300_000, ..Rule::new("some", Verdict::Drop) });
+        let hits = (0..1_000).filter(|_| rules.judge(A, B, VOTE, Direction::OneWay, 7).is_some()).count();
+        assert!((250..350).contains(&hits), "{hits} of 1,000 at 30 %");
     }
 
     #[test]

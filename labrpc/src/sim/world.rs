@@ -336,14 +336,17 @@ impl World {
         let who = Who { node: id, boot: self.nodes[id.slot()].boot };
         let node = &mut self.nodes[id.slot()];
         if node.state == State::Down {
+            let pending = node.disk.has_pending();
             // It may be about to start. It does not.
             self.deferred.retain(|deferred| !matches!(deferred, Deferred::Start(other) if *other == id));
             if power {
                 self.fail_power(who);
+                self.see(&Observed::Crashed { node: id, power, pending });
             }
             return;
         }
         node.state = State::Down;
+        let pending = node.disk.has_pending() || !node.disk_in_flight.is_empty();
         let flights = node.forget();
         self.disk_abandon(who, flights.into_values());
         if power {
@@ -352,7 +355,7 @@ impl World {
         if let Some(machine) = self.machines[id.slot()].take() {
             self.defer(Deferred::Kill(machine));
         }
-        self.see(&Observed::Crashed { node: id, power });
+        self.see(&Observed::Crashed { node: id, power, pending });
     }
 
     /// The node starts, on this machine.
@@ -432,6 +435,11 @@ impl View<'_> {
     /// Whether the node runs, standing still included.
     pub fn is_up(&self, node: NodeId) -> bool {
         self.0.nodes.get(node.slot()).is_some_and(|node| node.state != State::Down)
+    }
+
+    /// How often the node was started: the number of its latest boot.
+    pub fn boot(&self, node: NodeId) -> u32 {
+        self.0.nodes.get(node.slot()).map_or(0, |node| node.boot)
     }
 
     /// Whether the node stands still.

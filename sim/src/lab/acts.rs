@@ -1,0 +1,244 @@
+//! Carrying out what a plan does to the world.
+
+use super::client::Session;
+use super::control::{Control, Proposed, within};
+use super::service::command;
+use super::watcher::{Watcher, what};
+use crate::oracle::hash_of_command;
+use crate::plan::{Act, Fault, Selector, What};
+use labrpc::sim::{Command, CrashPoint, NodeSet, Rule, Verdict};
+use labrpc::{Index, NodeId, Rng, Time};
+use std::time::Duration;
+
+impl Control {
+    /// Lets each fault happen at its time.
+    pub fn start_faults(&mut self) {
+        let mut faults: Vec<Fault> = self.plan.faults.clone();
+        if faults.is_empty() {
+            return;
+        }
+        faults.sort_by_key(|fault| fault.at);
+        let mut hands = Control::new(self.lab.clone(), self.shared.system.clone(), self.plan.clone());
+        hands.shared = self.shared.clone();
+        hands.rng = Rng::new(self.plan.seed, "faults");
+        // Commands of their own, apart from the script's.
+        hands.commands = 1_000_000;
+        self.lab.spawn(async move {
+            for fault in faults {
+                hands.lab.sleep_until(Time::ZERO + fault.at.0).await;
+                hands.act(&fault.act).await;
+            }
+        });
+    }
+
+    /// Lets each client begin.
+    pub fn start_clients(&mut self) {
+        for (client, number) in self.plan.clients.clone().into_iter().zip(1..) {
+            let session = Session {
+                servers: self.resolve(&client.talks_to),
+                lab: self.lab.clone(),
+                shared: self.shared.clone(),
+                number,
+                rng: Rng::new(self.plan.seed, &format!("client {number}")),
+            };
+            self.shared.begin_client();
+            self.lab.spawn(session.run(client));
+        }
+    }
+
+    /// Does something, at once (what is asked of a server is answered within a moment or not at all).
+    pub async fn act(&mut self, act: &Act) {
+        match act {
+            Act::Cut { from, to } => {
+                let (from, to) = (self.resolve_aloud(from), self.resolve_aloud(to));
+                self.lab.order(Command::Cut { from, to });
+            }
+            Act::Mend { from, to } => {
+                let (from, to) = (self.resolve_aloud(from), self.resolve_aloud(to));
+                self.lab.order(Command::Mend { from, to });
+            }
+            Act::Disconnect(who) => self.disconnect(who),
+            Act::Connect(who) => self.connect(who),
+            Act::Partition(parts) => self.partition(parts),
+            Act::Heal => self.heal(),
+            Act::Crash { who, power } => self.each(who, |node| Command::Crash { node, power: *power }),
+            Act::Restart(who) => self.each(who, |node| Command::Boot { node }),
+            Act::KeepUp { at_least } => self.keep_up(*at_least as usize),
+            Act::KeepConnected { at_least } => self.keep_connected(*at_least as usize),
+            Act::Pause(who) => self.each(who, |node| Command::Pause { node }),
+            Act::Resume(who) => self.each(who, |node| Command::Resume { node }),
+            Act::ClockRate { who, ppm } => self.each(who, |node| Command::ClockRate { node, ppm: *ppm }),
+            Act::ClockJump { who, by } => self.each(who, |node| Command::ClockJump { node, by: *by }),
+            Act::Disk { who, weather } => {
+                self.each(who, |node| Command::Disk { node, weather: weather.clone() });
+            }
+            Act::StallDisk { who, span } => self.each(who, |node| Command::StallDisk { node, span: *span }),
+            Act::CrashAt { who, effect, on, nth, edge, power, back_after } => self.each(who, |node| {
+                let (effect, edge, on) = (*effect, *edge, on.clone());
+                Command::CrashAt(CrashPoint { node, effect, on, nth: *nth, edge, power: *power, back_after: *back_after })
+            }),
+            Act::Corrupt { who, file, offset } => self.corrupt(who, file, *offset),
+            Act::Net(weather) => self.lab.order(Command::Net(weather.clone())),
+            Act::Rule { .. } => self.put_up_rule(act),
+            Act::Unrule(name) => self.lab.order(Command::RemoveRule(name.clone())),
+            Act::Release(rule) => self.lab.order(Command::Release { rule: rule.clone(), deliver: true }),
+            Act::Lose(rule) => self.lab.order(Command::Release { rule: rule.clone(), deliver: false }),
+            Act::Propose { to, count, size, tag } => self.propose(to, *count, *size, tag).await,
+            Act::Transfer { to } => self.transfer(to),
+            Act::Read { from } => self.read(from).await,
+            Act::Bind { name, who } => {
+                let nodes = self.resolve_aloud(who);
+                self.bound.insert(name.clone(), nodes);
+            }
+            Act::Count(name) => self.start_count(name),
+        }
+    }
+
+    fn each(&mut self, who: &Selector, order: impl Fn(NodeId) -> Command) {
+        for node in self.resolve_aloud(who).iter() {
+            self.lab.order(order(node));
+        }
+    }
+
+    fn cut_both_ways(&self, one: NodeSet, other: NodeSet) {
+        self.lab.order(Command::Cut { from: one, to: other });
+        self.lab.order(Command::Cut { from: other, to: one });
+    }
+
+    fn mend_both_ways(&self, one: NodeSet, other: NodeSet) {
+        self.lab.order(Command::Mend { from: one, to: other });
+        self.lab.order(Command::Mend { from: other, to: one });
+    }
+
+    fn disconnect(&mut self, who: &Selector) {
+        let nodes = self.resolve_aloud(who);
+        self.isolated = self.isolated.or(nodes);
+        self.cut_both_ways(nodes, self.all());
+    }
+
+    fn connect(&mut self, who: &Selector) {
+        let nodes = self.resolve_aloud(who);
+        self.isolated = self.isolated.minus(nodes);
+        self.mend_both_ways(nodes, self.all().minus(self.isolated));
+    }
+
+    fn keep_up(&mut self, at_least: usize) {
+        let mut up = self.up();
+        let mut down: Vec<NodeId> = self.all().minus(up).iter().collect();
+        self.rng.shuffle(&mut down);
+        while up.len() < at_least
+            && let Some(node) = down.pop()
+        {
+            up.insert(node);
+            self.lab.order(Command::Boot { node });
+        }
+    }
+
+    fn keep_connected(&mut self, at_least: usize) {
+        let mut away: Vec<NodeId> = self.isolated.iter().collect();
+        self.rng.shuffle(&mut away);
+        while self.all().len() - self.isolated.len() < at_least
+            && let Some(node) = away.pop()
+        {
+            self.connect(&Selector::Server(node));
+        }
+    }
+
+    fn partition(&mut self, parts: &[Selector]) {
+        let all = self.all();
+        self.mend_both_ways(all, all);
+        for part in parts {
+            let nodes = self.resolve_aloud(part);
+            self.cut_both_ways(nodes, all.minus(nodes));
+        }
+    }
+
+    pub fn heal(&mut self) {
+        let all = self.all();
+        self.isolated = NodeSet::NONE;
+        self.mend_both_ways(all, all);
+    }
+
+    fn corrupt(&mut self, who: &Selector, file: &str, offset: u64) {
+        let nodes = self.resolve_aloud(who).minus(self.up());
+        self.lab.with_hook(|watcher: &mut Watcher| watcher.damaged = watcher.damaged.or(nodes));
+        for node in nodes.iter() {
+            self.lab.order(Command::Corrupt { node, file: file.into(), offset });
+        }
+    }
+
+    fn put_up_rule(&mut self, act: &Act) {
+        let Act::Rule { name, from, to, parts, chance, skip, take, what } = act else { return };
+        let kinds: Vec<String> =
+            parts.iter().flat_map(|part| self.shared.system.kinds(*part)).map(|kind| kind.name().into()).collect();
+        if kinds.is_empty() && !parts.is_empty() {
+            return self.lab.note(None, &format!("no rule `{name}`: this system does not say which messages that are"));
+        }
+        let verdict = match what {
+            What::Pass => Verdict::Pass,
+            What::Drop => Verdict::Drop,
+            What::Delay(spread) => Verdict::Delay(*spread),
+            What::Duplicate(spread) => Verdict::Duplicate(*spread),
+            What::Hold => Verdict::Hold,
+        };
+        if verdict == Verdict::Hold {
+            self.lab.with_hook(|watcher: &mut Watcher| watcher.held = 0);
+        }
+        let (from, to) = (self.resolve_aloud(from), self.resolve_aloud(to));
+        let mut rule = Rule::new(name.clone(), verdict);
+        rule.chance = chance.unwrap_or(rule.chance);
+        let rule = Rule { from, to, kinds, skip: *skip, take: *take, ..rule };
+        self.lab.order(Command::AddRule(rule));
+    }
+
+    /// A command that nobody else makes.
+    pub fn fresh_command(&mut self, size: u32) -> bytes::Bytes {
+        self.commands += 1;
+        command(0, self.commands, size)
+    }
+
+    async fn propose(&mut self, to: &Selector, count: u32, size: u32, tag: &str) {
+        for node in self.resolve_aloud(to).iter() {
+            for _ in 0..count {
+                let command = self.fresh_command(size);
+                let hash = hash_of_command(&command);
+                let proposed = self.start_on(node, command).await.map(|index| Proposed { hash, index });
+                let tagged = self.tags.entry(tag.into()).or_default();
+                tagged.extend(proposed);
+            }
+        }
+    }
+
+    /// Asks one server to put a command into its log.
+    pub async fn start_on(&mut self, node: NodeId, command: bytes::Bytes) -> Option<Index> {
+        let peer = self.shared.peer(&self.lab, node)?;
+        // It answers at once or, if it crashes or stands still meanwhile, never.
+        let patience = self.lab.now() + Duration::from_millis(50);
+        let (index, _) = within(&self.lab, patience, peer.start(command)).await??;
+        Some(index)
+    }
+
+    fn transfer(&mut self, to: &Selector) {
+        let Some(to) = self.resolve_aloud(to).iter().next() else { return };
+        let Some((leader, _)) = self.leader_of(self.up()) else { return };
+        if let Some(peer) = self.shared.peer(&self.lab, leader) {
+            peer.transfer(to);
+        }
+    }
+
+    async fn read(&mut self, from: &Selector) {
+        for node in self.resolve_aloud(from).iter() {
+            let Some(peer) = self.shared.peer(&self.lab, node) else { continue };
+            let floor = self.lab.with_hook(|watcher: &mut Watcher| watcher.acked);
+            let patience = self.lab.now() + Duration::from_millis(500);
+            if let Some(Some(index)) = within(&self.lab, patience, peer.read()).await {
+                self.lab.report(what::READ, [index.0, floor.0, 0, 0]);
+            }
+        }
+    }
+
+    fn start_count(&mut self, name: &str) {
+        let so_far = self.lab.with_hook(|watcher: &mut Watcher| watcher.traffic());
+        self.counts.insert(name.into(), so_far);
+    }
+}

@@ -1,0 +1,110 @@
+//! Clients: they put commands into the log and believe what they are told.
+
+use super::control::{Shared, changed, within};
+use super::service::command;
+use super::watcher::{Watcher, what};
+use crate::oracle::hash_of_command;
+use crate::plan::{Client, Op};
+use labrpc::sim::{Lab, NodeSet};
+use labrpc::{Index, NodeId, Rng, Time};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Pause before a client that found no leader looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(30);
+
+/// One client, as a task.
+pub(super) struct Session {
+    pub lab: Lab,
+    pub shared: Arc<Shared>,
+    /// The servers that it talks to.
+    pub servers: NodeSet,
+    pub number: u32,
+    pub rng: Rng,
+}
+
+impl Session {
+    pub async fn run(mut self, client: Client) {
+        self.do_all(client).await;
+        self.shared.end_client();
+    }
+
+    async fn do_all(&mut self, client: Client) {
+        self.lab.sleep_until(Time::ZERO + client.from.0).await;
+        for (op, number) in client.ops.iter().zip(1..) {
+            let (Op::Write { after, .. } | Op::Read { after }) = op;
+            self.lab.sleep(after.0).await;
+            if self.shared.is_quiet() {
+                return;
+            }
+            match op {
+                Op::Write { size, .. } => self.write(number, *size).await,
+                Op::Read { .. } => self.read().await,
+            }
+        }
+    }
+
+    /// Whom to ask: whoever seems to lead the latest term, or somebody.
+    fn pick(&mut self) -> Option<NodeId> {
+        match self.shared.leader(&self.lab, self.servers) {
+            Some((node, _)) => Some(node),
+            None => {
+                let servers: Vec<NodeId> = self.servers.iter().collect();
+                (!servers.is_empty()).then(|| *self.rng.pick(&servers))
+            }
+        }
+    }
+
+    /// Tries until the command is committed or the clients fall silent. A command may be committed twice: the
+    /// first try may have worked without the client being told.
+    async fn write(&mut self, number: u64, size: u32) {
+        let command = command(self.number, number, size);
+        let hash = hash_of_command(&command);
+        while !self.shared.is_quiet() {
+            let deadline = self.lab.now() + self.shared.plan.knobs.client_timeout.0;
+            let node = self.pick();
+            let peer = node.and_then(|node| self.shared.peer(&self.lab, node));
+            let started = match &peer {
+                Some(peer) => within(&self.lab, deadline, peer.start(command.clone())).await.flatten(),
+                None => None,
+            };
+            let (Some(node), Some((index, _))) = (node, started) else {
+                self.lab.sleep(LOOK_AGAIN).await;
+                continue;
+            };
+            if self.told(node, index, hash, deadline).await {
+                self.lab.report(what::ACK, [hash, index.0, 0, 0]);
+                return;
+            }
+        }
+    }
+
+    /// Whether the server applies the command where it said it would. The index alone proves nothing.
+    async fn told(&self, node: NodeId, index: Index, hash: u64, deadline: Time) -> bool {
+        loop {
+            let (applied, is_ours) = self.lab.with_hook(|watcher: &mut Watcher| {
+                let known = &watcher.oracle.known;
+                let is_ours = known.committed(index).is_some_and(|entry| entry.hash == hash);
+                (known.server(node).applied >= index, is_ours)
+            });
+            if applied {
+                return is_ours;
+            }
+            if self.lab.now() >= deadline || self.shared.is_quiet() {
+                return false;
+            }
+            changed(&self.lab, deadline).await;
+        }
+    }
+
+    /// One attempt: a read that is not answered says nothing.
+    async fn read(&mut self) {
+        let Some(node) = self.pick() else { return };
+        let Some(peer) = self.shared.peer(&self.lab, node) else { return };
+        let floor = self.lab.with_hook(|watcher: &mut Watcher| watcher.acked);
+        let deadline = self.lab.now() + self.shared.plan.knobs.client_timeout.0;
+        if let Some(Some(index)) = within(&self.lab, deadline, peer.read()).await {
+            self.lab.report(what::READ, [index.0, floor.0, 0, 0]);
+        }
+    }
+}

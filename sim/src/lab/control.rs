@@ -1,0 +1,319 @@
+//! The laboratory's hands: which servers there are, who they are just now, and waiting for things to happen.
+
+use super::watcher::{Traffic, Watcher};
+use crate::oracle::{Known, violated};
+use crate::plan::{Plan, Selector};
+use crate::raft::{RaftPeer, RaftSystem};
+use labrpc::sim::{Booter, Command, Lab, NodeSet};
+use labrpc::{Env, Index, Kind, NodeId, Rng, Term, Time};
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+/// What the laboratory's tasks share.
+pub(super) struct Shared {
+    pub plan: Arc<Plan>,
+    pub system: Arc<dyn RaftSystem>,
+    /// The servers that run, with the boot that they were started in.
+    peers: Mutex<Vec<Option<(u32, Arc<dyn RaftPeer>)>>>,
+    /// Clients go on until this is set.
+    quiet: AtomicBool,
+    /// Clients that have not done all that they had to do.
+    busy: AtomicU32,
+}
+
+impl Shared {
+    /// A server has started.
+    pub fn register(&self, env: &Env, peer: Arc<dyn RaftPeer>) {
+        self.peers()[env.id().slot()] = Some((env.boot().0, peer));
+    }
+
+    fn peers(&self) -> MutexGuard<'_, Vec<Option<(u32, Arc<dyn RaftPeer>)>>> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn is_quiet(&self) -> bool {
+        self.quiet.load(Ordering::Relaxed)
+    }
+
+    pub fn set_quiet(&self) {
+        self.quiet.store(true, Ordering::Relaxed);
+    }
+
+    pub fn begin_client(&self) {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn end_client(&self) {
+        self.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub fn busy_clients(&self) -> u32 {
+        self.busy.load(Ordering::Relaxed)
+    }
+
+    /// The server, if it runs and has started.
+    pub fn peer(&self, lab: &Lab, node: NodeId) -> Option<Arc<dyn RaftPeer>> {
+        let (boot, peer) = self.peers().get(node.slot())?.clone()?;
+        lab.view(|view| view.is_up(node) && view.boot(node) == boot).then_some(peer)
+    }
+
+    /// Of these, the one that claims to lead the latest term, and that term.
+    pub fn leader(&self, lab: &Lab, of: NodeSet) -> Option<(NodeId, Term)> {
+        let mut leader = None;
+        for node in of.iter() {
+            if let Some((term, true)) = self.peer(lab, node).map(|peer| peer.state())
+                && leader.is_none_or(|(_, latest)| term > latest)
+            {
+                leader = Some((node, term));
+            }
+        }
+        leader
+    }
+}
+
+/// A command that was put into a log, as far as is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Proposed {
+    pub hash: u64,
+    pub index: Index,
+}
+
+/// What a run tells besides its verdict.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    pub skipped: bool,
+}
+
+/// See the module.
+pub(super) struct Control {
+    pub lab: Lab,
+    pub shared: Arc<Shared>,
+    pub plan: Arc<Plan>,
+    pub bound: BTreeMap<String, NodeSet>,
+    pub tags: BTreeMap<String, Vec<Proposed>>,
+    pub counts: BTreeMap<String, Vec<(Kind, Traffic)>>,
+    /// Cut off from everybody.
+    pub isolated: NodeSet,
+    pub rng: Rng,
+    pub commands: u64,
+    pub notes: Notes,
+}
+
+/// The rest of the script is left out: a violation was found, or there is nothing to see.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stop {
+    Violated,
+    Skip,
+}
+
+impl Control {
+    pub fn new(lab: Lab, system: Arc<dyn RaftSystem>, plan: Arc<Plan>) -> Control {
+        let peers = Mutex::new(vec![None; plan.servers as usize + 1]);
+        let shared = Arc::new(Shared { plan: plan.clone(), system, peers, quiet: AtomicBool::new(false), busy: AtomicU32::new(0) });
+        let rng = Rng::new(plan.seed, "script");
+        Control {
+            lab,
+            shared,
+            plan,
+            bound: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            counts: BTreeMap::new(),
+            isolated: NodeSet::NONE,
+            rng,
+            commands: 0,
+            notes: Notes::default(),
+        }
+    }
+
+    pub fn into_notes(self) -> Notes {
+        self.notes
+    }
+
+    /// The whole run.
+    pub async fn run(&mut self) {
+        self.set_up();
+        let plan = self.plan.clone();
+        let outcome = match self.steps(&plan.script).await {
+            Err(Stop::Violated) => return,
+            Err(Stop::Skip) => {
+                self.notes.skipped = true;
+                Ok(())
+            }
+            Ok(()) => self.outlast_faults().await,
+        };
+        if outcome.is_ok() {
+            let _ = self.finale().await;
+        }
+    }
+
+    fn set_up(&mut self) {
+        for node in self.plan.server_ids() {
+            let (lab, shared) = (self.lab.clone(), self.shared.clone());
+            let booter: Booter = Arc::new(move |env| Box::pin(super::service::boot(env, lab.clone(), shared.clone())));
+            self.lab.add_node(node, self.plan.disk.clone(), booter);
+        }
+        for &(node, ppm) in &self.plan.clocks {
+            self.lab.order(Command::ClockRate { node, ppm });
+        }
+        for node in self.plan.server_ids() {
+            self.lab.order(Command::Boot { node });
+        }
+        self.start_faults();
+        self.start_clients();
+    }
+
+    /// The script is over: what is planned for later must still happen, and clients finish.
+    async fn outlast_faults(&mut self) -> Result<(), Stop> {
+        let last = self.plan.faults.iter().map(|fault| fault.at).max();
+        if let Some(last) = last {
+            self.lab.sleep_until(Time::ZERO + last.0).await;
+        }
+        Ok(())
+    }
+
+    // --- who is who
+
+    pub fn all(&self) -> NodeSet {
+        self.plan.server_ids().into_iter().collect()
+    }
+
+    pub fn up(&self) -> NodeSet {
+        self.lab.view(|view| self.all().iter().filter(|node| view.is_up(*node)).collect())
+    }
+
+    pub fn leader_of(&self, of: NodeSet) -> Option<(NodeId, Term)> {
+        self.shared.leader(&self.lab, of)
+    }
+
+    /// Who that is just now.
+    pub fn resolve(&mut self, selector: &Selector) -> NodeSet {
+        let (all, up) = (self.all(), self.up());
+        match selector {
+            Selector::Server(node) => (*node).into(),
+            Selector::All => all,
+            Selector::None => NodeSet::NONE,
+            Selector::Up => up,
+            Selector::Down => all.minus(up),
+            Selector::Leader => self.leader_of(up).map_or(NodeSet::NONE, |(node, _)| node.into()),
+            Selector::Followers => up.minus(self.leader_of(up).map_or(NodeSet::NONE, |(node, _)| node.into())),
+            Selector::MostDivergent => self.pick_by_log(all, divergence),
+            Selector::MostUpToDate => self.pick_by_log(up, |known, node| {
+                let log = &known.server(node).durable.log;
+                (log.last_term().0, log.last().0)
+            }),
+            Selector::Behind => self.pick_by_log(up, |known, node| {
+                let log = &known.server(node).durable.log;
+                (u64::MAX - log.last_term().0, u64::MAX - log.last().0)
+            }),
+            Selector::Not(inner) => all.minus(self.resolve(inner)),
+            Selector::Or(one, other) => self.resolve(one).or(self.resolve(other)),
+            Selector::And(one, other) => self.resolve(one).and(self.resolve(other)),
+            Selector::Any(count, inner) => {
+                let mut of: Vec<NodeId> = self.resolve(inner).iter().collect();
+                self.rng.shuffle(&mut of);
+                of.into_iter().take(*count as usize).collect()
+            }
+            Selector::Bound(name) => self.bound.get(name).copied().unwrap_or_default(),
+        }
+    }
+
+    /// [`Control::resolve`], with a line in the trace if it was not plain from the name.
+    pub fn resolve_aloud(&mut self, selector: &Selector) -> NodeSet {
+        let nodes = self.resolve(selector);
+        if !matches!(selector, Selector::Server(_) | Selector::All | Selector::None) {
+            self.lab.note(None, &format!("{selector} is {nodes}"));
+        }
+        nodes
+    }
+
+    fn pick_by_log<K: Ord>(&self, of: NodeSet, key: impl Fn(&Known, NodeId) -> K) -> NodeSet {
+        self.known(|known| of.iter().max_by_key(|node| key(known, *node)).map_or(NodeSet::NONE, NodeSet::from))
+    }
+
+    pub fn known<T>(&self, look: impl FnOnce(&Known) -> T) -> T {
+        self.lab.with_hook(|watcher: &mut Watcher| look(&watcher.oracle.known))
+    }
+
+    /// Whether everything up to `index` was applied on all of these, and at `index` the command with that hash.
+    pub fn is_applied(&self, on: NodeSet, proposed: Proposed) -> bool {
+        self.known(|known| {
+            let there = known.committed(proposed.index).is_some_and(|entry| entry.hash == proposed.hash);
+            there && on.iter().all(|node| known.server(node).applied >= proposed.index)
+        })
+    }
+
+    // --- waiting
+
+    /// Waits until something is so, or until a true time. `None`: it was not.
+    pub async fn until<T>(&mut self, deadline: Time, mut so: impl FnMut(&mut Control) -> Option<T>) -> Option<T> {
+        /// Whether a server leads can change without anybody being told.
+        const LOOK_AGAIN: Duration = Duration::from_millis(20);
+        loop {
+            if let Some(found) = so(self) {
+                return Some(found);
+            }
+            let now = self.lab.now();
+            if now >= deadline {
+                return None;
+            }
+            let wake_at = deadline.min(now + LOOK_AGAIN);
+            changed(&self.lab, wake_at).await;
+        }
+    }
+
+    /// Reports a violation and ends the run.
+    pub fn violate(&mut self, demand: &'static str, detail: String) -> Stop {
+        if self.plan.mute.iter().any(|mute| mute == demand) {
+            return Stop::Skip;
+        }
+        self.lab.note(None, &detail);
+        self.lab.with_hook(|watcher: &mut Watcher| {
+            let stamp = watcher.oracle.known.stamp;
+            watcher.violate(violated(demand, detail, stamp));
+        });
+        self.lab.order(Command::End);
+        Stop::Violated
+    }
+}
+
+/// How far a disk's log leads away from what is committed: entries that differ, or that nobody has committed.
+fn divergence(known: &Known, node: NodeId) -> u64 {
+    let log = &known.server(node).durable.log;
+    let differs = |(index, item): &(Index, crate::oracle::Item)| {
+        known.committed(*index).is_none_or(|committed| committed.hash != item.hash)
+    };
+    log.iter().filter(differs).count() as u64
+}
+
+/// Waits until the watcher has seen something that somebody may wait for, or until a true time.
+pub(super) async fn changed(lab: &Lab, until: Time) {
+    let mut sleep = pin!(lab.sleep_until(until));
+    let mut waiting = false;
+    poll_fn(|context| {
+        if waiting {
+            return Poll::Ready(());
+        }
+        waiting = true;
+        lab.with_hook(|watcher: &mut Watcher| watcher.wait(context.waker()));
+        sleep.as_mut().poll(context)
+    })
+    .await;
+}
+
+/// A future with a deadline in true time. `None`: it passed.
+pub(super) async fn within<T>(lab: &Lab, until: Time, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut sleep = pin!(lab.sleep_until(until));
+    poll_fn(|context| {
+        if let Poll::Ready(done) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(done));
+        }
+        Pin::as_mut(&mut sleep).poll(context).map(|()| None)
+    })
+    .await
+}

@@ -1,0 +1,110 @@
+//! Carrying out one plan: a cluster in a simulated world, a script, clients, faults, and the oracle that watches.
+//!
+//! A run has phases. In the first the script is carried out, with faults and under load. Then a *finale* asks
+//! what every scenario asks: heal a majority only and demand progress; heal all, stay quiet, and demand that all
+//! come to the same state without a client's help; serve again; and account for everything that was ever
+//! acknowledged.
+
+mod acts;
+mod client;
+mod control;
+mod finale;
+mod render;
+mod report;
+mod script;
+mod service;
+mod watcher;
+
+pub use render::Line;
+pub use report::{Outcome, Report};
+
+use crate::oracle::violated;
+use crate::plan::Plan;
+use crate::raft::RaftSystem;
+use control::Control;
+use labrpc::Time;
+use labrpc::sim::{Ending, Finished, Setup, Stamp, run};
+use std::sync::Arc;
+use watcher::Watcher;
+
+/// What to keep of a run besides its verdict.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Record {
+    /// Nothing: green runs keep only their digest.
+    Nothing,
+    /// Every event. It does not change the run.
+    Everything,
+}
+
+/// Runs a plan on this thread, which must be one that has run nothing else: see [`labrpc::sim::run`].
+pub fn run_here(system: &Arc<dyn RaftSystem>, plan: &Plan, record: Record) -> Report {
+    let plan = Arc::new(plan.clone());
+    let watcher = Watcher::new(system.clone(), &plan, record);
+    let setup = Setup {
+        seed: plan.seed,
+        schedule: plan.schedule,
+        net: plan.net.clone(),
+        limits: plan.limits,
+        hook: Box::new(watcher),
+    };
+    let (system, shared) = (system.clone(), plan.clone());
+    let finished = run(setup, move |lab| async move {
+        let mut control = Control::new(lab, system, shared);
+        control.run().await;
+        control.into_notes()
+    });
+    report(&plan, finished)
+}
+
+/// Runs a plan on a thread of its own.
+///
+/// # Panics
+/// If the laboratory itself does.
+pub fn run_plan(system: &Arc<dyn RaftSystem>, plan: &Plan, record: Record) -> Report {
+    std::thread::scope(|scope| {
+        let run = std::thread::Builder::new()
+            .name(format!("{} {}", plan.scenario, plan.seed))
+            .spawn_scoped(scope, || run_here(system, plan, record))
+            .expect("a thread can be started");
+        run.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+    })
+}
+
+fn report(plan: &Plan, finished: Finished<control::Notes>) -> Report {
+    let Finished { outcome, hook, digest, counters, elapsed } = finished;
+    let hook: Box<dyn std::any::Any> = hook;
+    let mut watcher: Box<Watcher> = hook.downcast().expect("the hook is the watcher that was put in");
+    let stamp = Stamp { at: Time::from_nanos(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)), nth: counters.events };
+    let mut notes = control::Notes::default();
+    let violation = match outcome {
+        Ok(from_control) => {
+            notes = from_control;
+            watcher.violation.take().or_else(|| watcher.oracle.at_end(stamp, counters.messages_sent))
+        }
+        Err(Ending::Hook) => watcher.violation.take(),
+        Err(Ending::Panic { node, message }) => {
+            let who = if node.0 == 0 { "the laboratory".into() } else { node.to_string() };
+            Some(violated("panic", format!("{who} panicked: {message}"), stamp))
+        }
+        Err(Ending::Budget(what)) => Some(violated("stuck", format!("the run has had {what}"), stamp)),
+    };
+    Report {
+        suite: plan.suite.clone(),
+        scenario: plan.scenario.clone(),
+        seed: plan.seed,
+        schedule: plan.schedule,
+        bug: plan.bug.clone(),
+        outcome: violation.map_or(Outcome::Ok, |violation| Outcome::Violated(Box::new(violation))),
+        skipped: notes.skipped,
+        digest,
+        events: counters.events,
+        messages: counters.messages_delivered,
+        bytes: counters.bytes_sent,
+        virtual_nanos: stamp.at.nanos(),
+        commits: watcher.oracle.known.commit().0,
+        marks: watcher.oracle.marks.counts().to_vec(),
+        waived: plan.waived.clone(),
+        not_checked: watcher.oracle.not_checked(watcher.explains),
+        trace: watcher.take_lines(),
+    }
+}

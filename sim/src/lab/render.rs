@@ -1,0 +1,232 @@
+//! The story of a run as lines: one an event, in words.
+
+use crate::raft::{DiskFact, WireFacts};
+use labrpc::sim::{DiskAct, Loss, Observed, Packet, Sending, Stamp};
+use labrpc::{Content, Event, NodeId, Refusal, Role};
+use std::collections::VecDeque;
+
+/// Most lines that are kept; the oldest go first.
+const MOST_LINES: usize = 400_000;
+
+/// How much a line matters to a reader.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Detail {
+    /// What changes the course of the run.
+    Story,
+    /// What is said.
+    Message,
+    /// Timers, disk operations, queues.
+    Machinery,
+}
+
+/// One event.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Line {
+    /// The event's number.
+    pub nth: u64,
+    /// True time in nanoseconds.
+    pub at: u64,
+    /// In whose column it belongs; none: the laboratory's.
+    pub node: Option<NodeId>,
+    /// How much it matters.
+    pub detail: Detail,
+    /// What happened.
+    pub text: String,
+}
+
+/// Writes events down.
+#[derive(Default)]
+pub(super) struct Recorder {
+    lines: VecDeque<Line>,
+}
+
+impl Recorder {
+    pub fn into_lines(self) -> Vec<Line> {
+        self.lines.into()
+    }
+
+    fn write(&mut self, stamp: Stamp, node: Option<NodeId>, detail: Detail, text: String) {
+        if self.lines.len() == MOST_LINES {
+            self.lines.pop_front();
+        }
+        self.lines.push_back(Line { nth: stamp.nth, at: stamp.at.nanos(), node, detail, text });
+    }
+
+    pub fn sent(&mut self, stamp: Stamp, packet: &Packet, wire: Option<&WireFacts>, sending: Sending) {
+        let fate = match sending {
+            Sending::OnItsWay { copy: Some(_), .. } => "  (and a copy)",
+            Sending::OnItsWay { .. } => "",
+            Sending::Held => "  (held back)",
+            Sending::Lost(why) => loss(why),
+        };
+        let text = format!("-> {} {}{fate}", packet.to, message(packet, wire));
+        self.write(stamp, Some(packet.from), Detail::Message, text);
+    }
+
+    pub fn delivered(&mut self, stamp: Stamp, packet: &Packet, wire: Option<&WireFacts>) {
+        let copy = if packet.copy { "  (a copy)" } else { "" };
+        let text = format!("<- {} {}{copy}", packet.from, message(packet, wire));
+        self.write(stamp, Some(packet.to), Detail::Message, text);
+    }
+
+    pub fn durable(&mut self, stamp: Stamp, node: NodeId, fact: &DiskFact) {
+        let text = match fact {
+            DiskFact::Hard { term, vote } => format!("durable: {term}, vote {}", name(*vote)),
+            DiskFact::Cut { from } => format!("durable: log cut at {from}"),
+            DiskFact::Entry { index, term, .. } => format!("durable: {index}@{term}"),
+            DiskFact::Snapshot { index, term, .. } => format!("durable: snapshot of {index}@{term}"),
+        };
+        self.write(stamp, Some(node), Detail::Machinery, text);
+    }
+
+    /// Everything but messages.
+    pub fn other(&mut self, stamp: Stamp, seen: &Observed<'_>) {
+        let (node, detail, text) = match seen {
+            Observed::Sent { .. } | Observed::Delivered { .. } => return,
+            Observed::Lost { packet, why } => {
+                let text = format!("x {} from {}{}", packet.kind, packet.from, loss(*why));
+                (Some(packet.to), Detail::Message, text)
+            }
+            Observed::Idle { node } => (Some(*node), Detail::Machinery, "waits".into()),
+            Observed::Emitted { node, event } => (Some(*node), importance(event), self::event(event)),
+            Observed::Timer { node } => (Some(*node), Detail::Machinery, "timer".into()),
+            Observed::Disk { node, act, file, bytes } => {
+                (Some(*node), Detail::Machinery, disk(*act, file, *bytes))
+            }
+            Observed::Booting { node, boot } => (Some(*node), Detail::Story, format!("BOOT no. {boot}")),
+            Observed::Crashed { node, power, pending } => {
+                let how = if *power { "POWER FAILURE" } else { "CRASH" };
+                let lost = if *pending { ", with writes pending" } else { "" };
+                (Some(*node), Detail::Story, format!("{how}{lost}"))
+            }
+            Observed::Paused { node } => (Some(*node), Detail::Story, "PAUSED".into()),
+            Observed::Resumed { node } => (Some(*node), Detail::Story, "RESUMED".into()),
+            Observed::Ordered { what } => (None, Detail::Story, (*what).to_string()),
+            Observed::Service { node, what, words } => (*node, Detail::Machinery, service(what, *words)),
+            Observed::Note { node, text } => (*node, Detail::Story, (*text).to_string()),
+        };
+        self.write(stamp, node, detail, text);
+    }
+}
+
+fn name(node: Option<NodeId>) -> String {
+    node.map_or("nobody".into(), |node| node.to_string())
+}
+
+fn loss(why: Loss) -> &'static str {
+    match why {
+        Loss::Weather => "  (lost)",
+        Loss::Rule => "  (lost by a rule)",
+        Loss::Cut => "  (lost: link cut)",
+        Loss::Down => "  (lost: it is down)",
+        Loss::Overflow => "  (lost: queue full)",
+        Loss::Late => "  (too late: nobody waits)",
+    }
+}
+
+fn disk(act: DiskAct, file: &str, bytes: u64) -> String {
+    match act {
+        DiskAct::Write => format!("disk: {bytes} bytes to {file}"),
+        DiskAct::Truncate => format!("disk: {file} cut to {bytes} bytes"),
+        DiskAct::Rename => format!("disk: renamed to {file}"),
+        DiskAct::Remove => format!("disk: {file} removed"),
+        DiskAct::Sync => format!("disk: {file} synced"),
+        DiskAct::SyncDir => "disk: directory synced".into(),
+        DiskAct::Fail => format!("DISK ERROR on {file}"),
+    }
+}
+
+fn service(what: &str, [first, second, ..]: [u64; 4]) -> String {
+    use super::watcher::what;
+    match what {
+        what::APPLY => format!("applies #{first}"),
+        what::RESTORE => format!("restores the snapshot of #{first}"),
+        what::ACK => format!("a client is told that #{second} is committed"),
+        what::READ => format!("a client may read as of #{first}"),
+        _ => format!("{what} {first} {second}"),
+    }
+}
+
+/// A message in words: what it says, or at least what it is.
+fn message(packet: &Packet, wire: Option<&WireFacts>) -> String {
+    let kind = packet.kind;
+    let Some(wire) = wire else {
+        return format!("{kind}, {} bytes", packet.body.len());
+    };
+    match wire {
+        WireFacts::VoteRequest { term, last: (index, last_term), .. } => {
+            format!("{kind} {term}, log ends {index}@{last_term}")
+        }
+        WireFacts::VoteReply { term, granted, .. } => format!("{kind} {term} {}", if *granted { "yes" } else { "no" }),
+        WireFacts::Append { term, prev: (index, prev_term), entries: 0, commit } => {
+            format!("{kind} {term} behind {index}@{prev_term}, commit {commit}")
+        }
+        WireFacts::Append { term, prev: (index, prev_term), entries, commit } => {
+            format!("{kind} {term} behind {index}@{prev_term} +{entries}, commit {commit}")
+        }
+        WireFacts::AppendReply { term, matched: Some(matched) } => format!("{kind} {term} has {matched}"),
+        WireFacts::AppendReply { term, matched: None } => format!("{kind} {term} refused"),
+        WireFacts::Install { term, last: (index, last_term), piece: (offset, bytes) } => {
+            format!("{kind} {term} of {index}@{last_term}, bytes {offset}+{bytes}")
+        }
+        WireFacts::InstallReply { term, matched: Some(matched) } => format!("{kind} {term} has {matched}"),
+        WireFacts::InstallReply { term, matched: None } => format!("{kind} {term} go on"),
+        WireFacts::Other { term } => format!("{kind} {term}"),
+    }
+}
+
+fn importance(event: &Event) -> Detail {
+    match event {
+        Event::Progress { .. } | Event::Applied { .. } | Event::Ignored { .. } => Detail::Machinery,
+        _ => Detail::Story,
+    }
+}
+
+/// An event in words.
+fn event(event: &Event) -> String {
+    match event {
+        Event::Recovered { term, vote, snapshot: (snapshot, _), last: (last, last_term) } => {
+            format!("starts: {term}, vote {}, snapshot {snapshot}, log ends {last}@{last_term}", name(*vote))
+        }
+        Event::Term { term, vote: Some(vote) } => format!("{term}, votes for {vote}"),
+        Event::Term { term, vote: None } => format!("{term}"),
+        Event::Role { role, term } => match role {
+            Role::Leader => format!("LEADER of {term}"),
+            Role::Candidate => format!("candidate for {term}"),
+            Role::PreCandidate => format!("would be candidate, in {term}"),
+            Role::Follower => format!("follower in {term}"),
+        },
+        Event::VoteRefused { to, term, why } => {
+            let why = match why {
+                Refusal::StaleTerm => "its term is over",
+                Refusal::AlreadyVoted => "has voted",
+                Refusal::LogBehind => "its log is behind",
+                Refusal::LeaderHeard => "there is a leader",
+            };
+            format!("no vote for {to} in {term}: {why}")
+        }
+        Event::Ignored { from, term } => format!("ignores {from}, {term}"),
+        Event::Appended { index, term, content } => {
+            let what = match content {
+                Content::Noop => " no-op".into(),
+                Content::Command(command) => super::service::describe(command),
+                Content::Membership(_) => " membership".into(),
+            };
+            format!("log + {index}@{term}{what}")
+        }
+        Event::Truncated { from } => format!("log CUT at {from}"),
+        Event::Progress { peer, matched, next } => format!("{peer} matches {matched}, next {next}"),
+        Event::Committed { index } => format!("commit {index}"),
+        Event::Compacted { index, term } => format!("snapshot taken of {index}@{term}"),
+        Event::Installed { index, term, kept_suffix } => {
+            let log = if *kept_suffix { "log behind it kept" } else { "log discarded" };
+            format!("snapshot INSTALLED of {index}@{term}, {log}")
+        }
+        Event::InstallRefused { index } => format!("snapshot of {index} refused: older"),
+        Event::SnapshotSent { to, index } => format!("begins to send {to} the snapshot of {index}"),
+        Event::Applied { index } => format!("service is at {index}"),
+        Event::ReadIndex { index } => format!("read confirmed at {index}"),
+        Event::Transfer { to } => format!("hands leadership to {to}"),
+        Event::Halted { why } => format!("STOPS: {why}"),
+    }
+}

@@ -1,0 +1,305 @@
+//! Carrying out a script: waiting for what must come about, and demanding it.
+
+use super::control::{Control, Proposed, Stop};
+use super::watcher::{Traffic, Watcher};
+use crate::oracle::hash_of_command;
+use crate::plan::{Moment, Otherwise, Selector, Step};
+use crate::raft::Part;
+use labrpc::sim::{NodeSet, Span};
+use labrpc::{Kind, NodeId, Term, Time};
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// How long a command may take to be applied everywhere before it is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
+
+impl Control {
+    /// All steps, in order.
+    pub fn steps<'a>(&'a mut self, steps: &'a [Step]) -> Pin<Box<dyn Future<Output = Result<(), Stop>> + 'a>> {
+        Box::pin(async move {
+            for step in steps {
+                self.step(step).await?;
+            }
+            Ok(())
+        })
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<(), Stop> {
+        match step {
+            Step::Do(act) => {
+                self.act(act).await;
+                Ok(())
+            }
+            Step::Sleep(span) => {
+                self.lab.sleep(span.0).await;
+                Ok(())
+            }
+            Step::WaitLeader { of, within } => self.wait_leader(of, *within).await,
+            Step::ExpectNoLeader { of, after } => self.expect_no_leader(of, *after).await,
+            Step::ExpectStableTerm { span } => self.expect_stable_term(*span).await,
+            Step::Agree { count, size, via, on, within } => {
+                for _ in 0..*count {
+                    self.agree(*size, via, on, *within).await?;
+                }
+                Ok(())
+            }
+            Step::ExpectCommitted { tag, on, within } => self.expect_committed(tag, on, *within).await,
+            Step::ExpectNone { tag } => self.expect_none(tag),
+            Step::ExpectCount { .. } => self.expect_count(step),
+            Step::Await { event, within, or } => self.wait_for(event, *within, *or).await,
+            Step::AwaitClients { within } => self.await_clients(*within).await,
+            Step::ExpectRefused(who) => self.expect_refused(who).await,
+            Step::Repeat { times, steps } => {
+                for _ in 0..*times {
+                    self.steps(steps).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    // --- leaders
+
+    async fn wait_leader(&mut self, of: &Selector, patience: Span) -> Result<(), Stop> {
+        let deadline = self.lab.now() + patience.0;
+        let leads = |control: &mut Control| {
+            let nodes = control.resolve(of);
+            control.leader_of(nodes)
+        };
+        match self.until(deadline, leads).await {
+            Some((node, term)) => {
+                self.lab.note(None, &format!("there is a leader: {node} in {term}"));
+                Ok(())
+            }
+            None => {
+                let nodes = self.resolve(of);
+                Err(self.violate("progress", format!("no leader among {nodes} within {patience}")))
+            }
+        }
+    }
+
+    async fn expect_no_leader(&mut self, of: &Selector, after: Span) -> Result<(), Stop> {
+        let nodes = self.resolve_aloud(of);
+        self.lab.sleep(after.0).await;
+        match self.leader_of(nodes) {
+            None => Ok(()),
+            Some((node, term)) => {
+                let size = nodes.len();
+                Err(self.violate("agreement", format!("{node} leads {term} among {size} servers, which are no majority")))
+            }
+        }
+    }
+
+    async fn expect_stable_term(&mut self, span: Span) -> Result<(), Stop> {
+        let before = self.common_term()?;
+        self.lab.sleep(span.0).await;
+        let after = self.common_term()?;
+        if before != after {
+            let detail = format!("without any fault the term went from {before} to {after} within {span}");
+            return Err(self.violate("message-count", detail));
+        }
+        Ok(())
+    }
+
+    /// The term that all servers are in that run.
+    fn common_term(&mut self) -> Result<Term, Stop> {
+        let terms: BTreeSet<Term> = self.up().iter().filter_map(|node| self.state_of(node)).map(|(term, _)| term).collect();
+        match (terms.first(), terms.len()) {
+            (Some(term), 1) => Ok(*term),
+            _ => Err(self.violate("agreement", format!("servers that can talk to each other are in terms {terms:?}"))),
+        }
+    }
+
+    fn state_of(&self, node: NodeId) -> Option<(Term, bool)> {
+        self.shared.peer(&self.lab, node).map(|peer| peer.state())
+    }
+
+    // --- agreement
+
+    /// Puts a command into the log of whoever leads, until it is applied everywhere: the course's `one`.
+    async fn agree(&mut self, size: u32, via: &Selector, on: &Selector, patience: Span) -> Result<(), Stop> {
+        let command = self.fresh_command(size);
+        let hash = hash_of_command(&command);
+        let deadline = self.lab.now() + patience.0;
+        let on = self.resolve(on);
+        while self.lab.now() < deadline {
+            let via = self.resolve(via);
+            let Some((leader, _)) = self.until(deadline, |control| control.leader_of(via)).await else { break };
+            let Some(index) = self.start_on(leader, command.clone()).await else {
+                self.lab.sleep(Duration::from_millis(20)).await;
+                continue;
+            };
+            let patience = deadline.min(self.lab.now() + TRY_AGAIN);
+            let proposed = Proposed { hash, index };
+            let done = self.until(patience, |control| control.is_applied(on, proposed).then_some(())).await;
+            if done.is_some() {
+                return Ok(());
+            }
+        }
+        Err(self.violate("progress", format!("a command was not applied on {on} within {patience}")))
+    }
+
+    async fn expect_committed(&mut self, tag: &str, on: &Selector, patience: Span) -> Result<(), Stop> {
+        let deadline = self.lab.now() + patience.0;
+        let proposed = self.tags.get(tag).cloned().unwrap_or_default();
+        let on = self.resolve(on);
+        for command in proposed {
+            let done = self.until(deadline, |control| control.is_applied(on, command).then_some(())).await;
+            if done.is_none() {
+                let index = command.index;
+                let detail = format!("what was proposed as `{tag}` ({index}) was not applied on {on} within {patience}");
+                return Err(self.violate("agreement", detail));
+            }
+        }
+        Ok(())
+    }
+
+    fn expect_none(&mut self, tag: &str) -> Result<(), Stop> {
+        let proposed = self.tags.get(tag).cloned().unwrap_or_default();
+        let committed = self.known(|known| {
+            let is_there = |command: &&Proposed| {
+                known.committed(command.index).is_some_and(|entry| entry.hash == command.hash)
+            };
+            proposed.iter().find(is_there).copied()
+        });
+        match committed {
+            None => Ok(()),
+            Some(Proposed { index, .. }) => {
+                let detail = format!("what was proposed as `{tag}` is committed at {index}, and must not be");
+                Err(self.violate("agreement", detail))
+            }
+        }
+    }
+
+    // --- counts
+
+    fn expect_count(&mut self, step: &Step) -> Result<(), Stop> {
+        let Step::ExpectCount { since, parts, at_most, at_least, bytes } = step else { return Ok(()) };
+        let now = self.lab.with_hook(|watcher: &mut Watcher| watcher.traffic());
+        let (now, base) = (self.sum(&now, parts), self.sum(&self.counts[since], parts));
+        let (messages, sent) = (now.messages - base.messages, now.bytes - base.bytes);
+        let wrong = if at_most.is_some_and(|most| messages > most) {
+            format!("{messages} messages since `{since}`; at most {} are allowed", at_most.unwrap_or_default())
+        } else if at_least.is_some_and(|least| messages < least) {
+            format!("{messages} messages since `{since}`; at least {} are needed", at_least.unwrap_or_default())
+        } else if bytes.is_some_and(|most| sent > most) {
+            format!("{sent} bytes since `{since}`; at most {} are allowed", bytes.unwrap_or_default())
+        } else {
+            return Ok(());
+        };
+        Err(self.violate("message-count", wrong))
+    }
+
+    fn sum(&self, table: &[(Kind, Traffic)], parts: &[Part]) -> Traffic {
+        let kinds: Vec<Kind> = parts.iter().flat_map(|part| self.shared.system.kinds(*part)).copied().collect();
+        let counted = table.iter().filter(|(kind, _)| parts.is_empty() || kinds.contains(kind));
+        counted.fold(Traffic::default(), |sum, (_, kind)| Traffic {
+            messages: sum.messages + kind.messages,
+            bytes: sum.bytes + kind.bytes,
+        })
+    }
+
+    // --- moments
+
+    async fn wait_for(&mut self, moment: &Moment, patience: Span, or: Otherwise) -> Result<(), Stop> {
+        let deadline = self.lab.now() + patience.0;
+        let has_come = |control: &mut Control| control.has_come(moment).then_some(());
+        if self.until(deadline, has_come).await.is_some() {
+            return Ok(());
+        }
+        let detail = format!("within {patience} it did not happen that {moment:?}");
+        match or {
+            Otherwise::Violation => Err(self.violate("progress", detail)),
+            Otherwise::GoOn => Ok(()),
+            Otherwise::Skip => {
+                self.lab.note(None, &format!("{detail}; the rest of the script is left out"));
+                Err(Stop::Skip)
+            }
+        }
+    }
+
+    fn has_come(&mut self, moment: &Moment) -> bool {
+        match moment {
+            Moment::Down(who) => self.resolve(who).and(self.up()).is_empty(),
+            Moment::Up(who) => self.resolve(who).minus(self.up()).is_empty(),
+            Moment::Held { count, .. } => {
+                self.lab.with_hook(|watcher: &mut Watcher| watcher.held) >= *count
+            }
+            Moment::CaughtUp(who) => {
+                let who = self.resolve(who);
+                self.known(|known| who.iter().all(|node| known.server(node).durable.log.last() >= known.commit()))
+            }
+            Moment::Stored { tag, on } => {
+                let on = self.resolve(on);
+                let tagged = self.tags.get(tag).cloned().unwrap_or_default();
+                self.known(|known| on.iter().all(|node| {
+                    let log = &known.server(node).durable.log;
+                    let holds = |command: &Proposed| {
+                        log.get(command.index).map_or(command.index <= log.base, |item| item.hash == command.hash)
+                    };
+                    !tagged.is_empty() && tagged.iter().all(holds)
+                }))
+            }
+            Moment::LeaderAmong(who) => {
+                let who = self.resolve(who);
+                self.leader_of(who).is_some()
+            }
+            Moment::Snapshot(who) => {
+                let who = self.resolve(who);
+                self.known(|known| who.iter().all(|node| known.server(node).durable.log.base.0 > 0))
+            }
+        }
+    }
+
+    async fn await_clients(&mut self, patience: Span) -> Result<(), Stop> {
+        let deadline = self.lab.now() + patience.0;
+        let done = |control: &mut Control| (control.shared.busy_clients() == 0).then_some(());
+        match self.until(deadline, done).await {
+            Some(()) => Ok(()),
+            None => {
+                let busy = self.shared.busy_clients();
+                Err(self.violate("progress", format!("{busy} clients were not done within {patience}")))
+            }
+        }
+    }
+
+    async fn expect_refused(&mut self, who: &Selector) -> Result<(), Stop> {
+        let who = self.resolve_aloud(who);
+        let deadline = self.lab.now() + Duration::from_secs(2);
+        let refused = |control: &mut Control| {
+            let refused = control.lab.with_hook(|watcher: &mut Watcher| watcher.refused);
+            (who.minus(refused).is_empty() && who.and(control.up()).is_empty()).then_some(())
+        };
+        match self.until(deadline, refused).await {
+            Some(()) => Ok(()),
+            None => Err(self.violate("agreement", format!("{who} started from a damaged disk"))),
+        }
+    }
+
+    /// A fresh command that must be applied on all of these, whoever leads.
+    pub async fn demand_progress(&mut self, on: NodeSet, patience: Duration, phase: &str) -> Result<(), Stop> {
+        let deadline: Time = self.lab.now() + patience;
+        let command = self.fresh_command(16);
+        let hash = hash_of_command(&command);
+        loop {
+            let leader = self.until(deadline, |control| control.leader_of(on)).await;
+            let Some((leader, term)) = leader else {
+                return Err(self.violate("progress", format!("{phase}: no leader among {on} within {patience:?}")));
+            };
+            if let Some(index) = self.start_on(leader, command.clone()).await {
+                let patience = deadline.min(self.lab.now() + TRY_AGAIN);
+                let proposed = Proposed { hash, index };
+                let done = self.until(patience, |control| control.is_applied(on, proposed).then_some(())).await;
+                if done.is_some() {
+                    return Ok(());
+                }
+            }
+            if self.lab.now() >= deadline {
+                let detail = format!("{phase}: {leader} leads {term}, but no command was applied on {on} within {patience:?}");
+                return Err(self.violate("progress", detail));
+            }
+            self.lab.sleep(Duration::from_millis(50)).await;
+        }
+    }
+}

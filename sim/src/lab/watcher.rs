@@ -1,0 +1,262 @@
+//! The watcher: sees every event of the world, tells the oracle what it means, and writes it down if asked to.
+
+use super::Record;
+use super::render::{Line, Recorder};
+use crate::oracle::{Fact, Oracle, Violation, violated};
+use crate::plan::Plan;
+use crate::raft::{DiskFact, Follow, RaftSystem, Recovered, WireFacts};
+use labrpc::sim::{Command, DiskAct, Face, Hook, NodeSet, Observed, Packet, Sending, Stamp, View};
+use labrpc::{Content, Event, Index, Kind, NodeId, Term};
+use std::sync::Arc;
+use std::task::Waker;
+
+/// What the service and the clients report.
+pub(super) mod what {
+    /// An entry was applied: index, term + 1 or 0, hash.
+    pub const APPLY: &str = "apply";
+    /// The state was replaced by a snapshot: index, digest.
+    pub const RESTORE: &str = "restore";
+    /// A client was told that its command is committed: hash, index.
+    pub const ACK: &str = "ack";
+    /// A client was told an index to read at: index, highest index acknowledged before it asked.
+    pub const READ: &str = "read";
+}
+
+/// Messages and bytes of one kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Traffic {
+    pub messages: u64,
+    pub bytes: u64,
+}
+
+/// See the module.
+pub(super) struct Watcher {
+    system: Arc<dyn RaftSystem>,
+    pub oracle: Oracle,
+    pub violation: Option<Violation>,
+    /// Whether the implementation explains its messages.
+    pub explains: bool,
+    follows: Vec<Option<Box<dyn Follow>>>,
+    /// Whether something was pending on the disk when the server went down.
+    pending: Vec<bool>,
+    /// Servers whose disks the plan has damaged: they must refuse to start.
+    pub damaged: NodeSet,
+    /// Servers that refused to start.
+    pub refused: NodeSet,
+    /// The highest index acknowledged to any client.
+    pub acked: Index,
+    traffic: Vec<(Kind, Traffic)>,
+    /// Messages that each rule holds.
+    pub held: u32,
+    waiters: Vec<Waker>,
+    recorder: Option<Recorder>,
+    facts: Vec<DiskFact>,
+}
+
+impl Watcher {
+    pub fn new(system: Arc<dyn RaftSystem>, plan: &Plan, record: Record) -> Watcher {
+        let servers = plan.servers as usize + 1;
+        let follows = (0..servers).map(|n| (n > 0).then(|| system.clone().follow(NodeId(n as u32)))).collect();
+        Watcher {
+            oracle: Oracle::new(plan),
+            violation: None,
+            explains: system.explains(),
+            follows,
+            pending: vec![false; servers],
+            damaged: NodeSet::NONE,
+            refused: NodeSet::NONE,
+            acked: Index(0),
+            traffic: Vec::new(),
+            held: 0,
+            waiters: Vec::new(),
+            recorder: (record == Record::Everything).then(Recorder::default),
+            facts: Vec::new(),
+            system,
+        }
+    }
+
+    /// What was sent so far, by kind.
+    pub fn traffic(&self) -> Vec<(Kind, Traffic)> {
+        self.traffic.clone()
+    }
+
+    fn count(&mut self, packet: &Packet) {
+        let known = self.traffic.iter().position(|(kind, _)| *kind == packet.kind);
+        let at = known.unwrap_or_else(|| {
+            self.traffic.push((packet.kind, Traffic::default()));
+            self.traffic.len() - 1
+        });
+        let (_, traffic) = &mut self.traffic[at];
+        traffic.messages += 1;
+        traffic.bytes += packet.body.len() as u64;
+    }
+
+    /// Wakes the task when something has happened that somebody may wait for.
+    pub fn wait(&mut self, waker: &Waker) {
+        if !self.waiters.iter().any(|known| known.will_wake(waker)) {
+            self.waiters.push(waker.clone());
+        }
+    }
+
+    pub fn take_lines(&mut self) -> Vec<Line> {
+        self.recorder.take().map(Recorder::into_lines).unwrap_or_default()
+    }
+
+    /// Something does not hold. The first counts.
+    pub fn violate(&mut self, violation: Violation) {
+        self.violation.get_or_insert(violation);
+    }
+
+    fn tell(&mut self, stamp: Stamp, fact: &Fact<'_>) {
+        if let Some(violation) = self.oracle.learn(stamp, fact) {
+            self.violate(violation);
+        }
+    }
+
+    fn wake(&mut self) {
+        self.waiters.drain(..).for_each(Waker::wake);
+    }
+
+    fn is_server(&self, node: NodeId) -> bool {
+        self.oracle.known.is_server(node)
+    }
+
+    fn sent(&mut self, stamp: Stamp, packet: &Packet, sending: Sending) {
+        self.count(packet);
+        if sending == Sending::Held {
+            self.held += 1;
+            self.wake();
+        }
+        let wire = self.inspect(packet);
+        self.tell(stamp, &Fact::Sent { packet, wire: wire.as_ref() });
+        if let Some(recorder) = &mut self.recorder {
+            recorder.sent(stamp, packet, wire.as_ref(), sending);
+        }
+    }
+
+    fn inspect(&self, packet: &Packet) -> Option<WireFacts> {
+        if self.explains { self.system.inspect(packet.kind, &packet.body) } else { None }
+    }
+
+    /// Part of a server's disk, or all of it, may have become durable.
+    fn disk_changed(&mut self, stamp: Stamp, node: NodeId, file: Option<&str>, view: &View<'_>) {
+        let Some(mut follow) = self.follows[node.slot()].take() else { return };
+        let mut facts = std::mem::take(&mut self.facts);
+        let outcome = follow.changed(&view.disk(node, Face::Durable), file, &mut facts);
+        self.follows[node.slot()] = Some(follow);
+        for fact in facts.drain(..) {
+            if let Some(recorder) = &mut self.recorder {
+                recorder.durable(stamp, node, &fact);
+            }
+            self.tell(stamp, &Fact::Durable { node, fact: &fact });
+        }
+        self.facts = facts;
+        if let Err(why) = outcome
+            && !self.damaged.contains(node)
+        {
+            let detail = format!("if the power failed now, the disk of {node} could not be read: {why}");
+            self.violate(crate::oracle::recovery_violated(detail, stamp));
+        }
+    }
+
+    fn booting(&mut self, stamp: Stamp, node: NodeId, view: &View<'_>) {
+        let expected = self.system.recover(node, &view.disk(node, Face::Current));
+        let was_pending = std::mem::take(&mut self.pending[node.slot()]) || view.has_pending(node);
+        self.refused.remove(node);
+        let damaged = self.damaged.contains(node) && expected.is_err();
+        let shown = if damaged { Ok(self.as_durable(node)) } else { expected };
+        self.tell(stamp, &Fact::Booting { node, expected: &shown, was_pending });
+    }
+
+    /// What the oracle holds to be on the disk: stands in where the plan has damaged the real one.
+    fn as_durable(&self, node: NodeId) -> Recovered {
+        let durable = &self.oracle.known.server(node).durable;
+        let covered = durable.log.base;
+        let snapshot = (covered > Index(0)).then(|| (covered, durable.log.base_term, bytes::Bytes::new()));
+        let entries = durable.log.iter().map(|(index, item)| (index, item.term, Content::Noop)).collect();
+        Recovered { term: durable.term, vote: durable.vote, snapshot, entries }
+    }
+
+    fn service(&mut self, stamp: Stamp, node: Option<NodeId>, what: &str, words: [u64; 4]) {
+        let [first, second, third, _] = words;
+        match (what, node) {
+            (what::APPLY, Some(node)) => {
+                let term = second.checked_sub(1).map(Term);
+                self.tell(stamp, &Fact::Applied { node, index: Index(first), term, hash: third });
+            }
+            (what::RESTORE, Some(node)) => {
+                self.tell(stamp, &Fact::Restored { node, index: Index(first), digest: second });
+            }
+            (what::ACK, _) => {
+                self.tell(stamp, &Fact::Acked { hash: first, index: Index(second) });
+                self.acked = self.acked.max(Index(second));
+            }
+            (what::READ, _) => self.tell(stamp, &Fact::Read { index: Index(first), floor: Index(second) }),
+            _ => {}
+        }
+        self.wake();
+    }
+
+    fn take_in(&mut self, stamp: Stamp, seen: &Observed<'_>, view: &View<'_>) {
+        match *seen {
+            Observed::Sent { packet, sending } => return self.sent(stamp, packet, sending),
+            Observed::Delivered { packet } => {
+                let wire = self.inspect(packet);
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.delivered(stamp, packet, wire.as_ref());
+                }
+                return self.tell(stamp, &Fact::Delivered { packet, wire: wire.as_ref() });
+            }
+            _ => {}
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.other(stamp, seen);
+        }
+        match *seen {
+            Observed::Emitted { node, event } => {
+                self.tell(stamp, &Fact::Emitted { node, event });
+                if matches!(event, Event::Role { .. }) {
+                    self.wake();
+                }
+            }
+            Observed::Idle { node } => self.tell(stamp, &Fact::Idle { node }),
+            Observed::Disk { node, act: DiskAct::Sync, file, .. } if self.is_server(node) => {
+                self.disk_changed(stamp, node, Some(file), view);
+            }
+            Observed::Disk { node, act: DiskAct::SyncDir, .. } if self.is_server(node) => {
+                self.disk_changed(stamp, node, None, view);
+            }
+            Observed::Booting { node, .. } => {
+                self.booting(stamp, node, view);
+                self.wake();
+            }
+            Observed::Crashed { node, power, pending } => {
+                self.pending[node.slot()] |= pending;
+                self.tell(stamp, &Fact::Crashed { node });
+                if power {
+                    self.disk_changed(stamp, node, None, view);
+                }
+                self.wake();
+            }
+            Observed::Service { node, what, words } => self.service(stamp, node, what, words),
+            _ => {}
+        }
+    }
+}
+
+impl Hook for Watcher {
+    fn observe(&mut self, stamp: Stamp, seen: &Observed<'_>, world: &View<'_>, orders: &mut Vec<Command>) {
+        if self.violation.is_some() {
+            return;
+        }
+        self.take_in(stamp, seen, world);
+        if self.violation.is_some() {
+            orders.push(Command::End);
+        }
+    }
+}
+
+/// A server that does not start from what is on its disk.
+pub(super) fn refusal(node: NodeId, why: &str, stamp: Stamp) -> Violation {
+    violated("refused-disk", format!("{node} does not start: {why}"), stamp)
+}

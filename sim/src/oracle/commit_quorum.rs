@@ -1,0 +1,106 @@
+//! What a leader commits is of its term and on the disks of a majority.
+
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict};
+use labrpc::{Event, Index, NodeId, Role};
+
+static CARD: Card = Card {
+    id: "commit-quorum",
+    property: "A leader commits an entry of its own term that a majority holds durably, and what is in front of it",
+    source: "Figure 2, leaders, last rule; §5.3, §5.4.2; thesis 10.2.1",
+    lesson: "Count disks and not memories, count each once, and count only entries of the current term: an older \
+             entry on a majority can still be overwritten (Figure 8).",
+    watches: &[Sort::Emitted, Sort::Applied],
+    needs: Needs::Nothing,
+};
+
+/// See the card.
+pub struct CommitQuorum;
+
+impl Invariant for CommitQuorum {
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn before(&mut self, known: &Known, fact: &Fact<'_>) -> Verdict {
+        match fact {
+            Fact::Emitted { node, event: Event::Committed { index } } => committed(known, *node, *index),
+            // One that says nothing shows what it takes for committed by applying it.
+            Fact::Applied { node, index, hash, .. } if *index > known.commit() => {
+                let Some(item) = known.server(*node).durable.log.get(*index) else { return Ok(()) };
+                if item.hash == *hash { on_a_majority(known, *node, "applies", *index) } else { Ok(()) }
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn committed(known: &Known, leader: NodeId, index: Index) -> Verdict {
+    let Some(memory) = known.memory(leader) else { return Ok(()) };
+    let Some(item) = memory.log.get(index).filter(|_| memory.role == Role::Leader) else { return Ok(()) };
+    if item.term != memory.term {
+        return Err(format!(
+            "{leader} leads {} and commits {index}, an entry of {}, by itself",
+            memory.term, item.term
+        ));
+    }
+    let copies = known.durable_copies(index, item.term, item.hash);
+    majority(known, leader, "commits", index, copies)
+}
+
+fn on_a_majority(known: &Known, node: NodeId, does: &str, index: Index) -> Verdict {
+    let Some(item) = known.server(node).durable.log.get(index) else { return Ok(()) };
+    majority(known, node, does, index, known.durable_copies(index, item.term, item.hash))
+}
+
+fn majority(known: &Known, node: NodeId, does: &str, index: Index, copies: usize) -> Verdict {
+    if copies < known.majority() {
+        let all = known.servers().count();
+        return Err(format!("{node} {does} {index}, which {copies} of {all} servers hold durably"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Story, appended};
+    use super::*;
+
+    fn commit(story: &mut Story<CommitQuorum>, index: u64) -> Verdict {
+        story.says(1, Event::Committed { index: Index(index) })
+    }
+
+    #[test]
+    fn a_majority_of_disks_commits_and_less_does_not() {
+        let mut story = Story::new(3, CommitQuorum);
+        story.enters(1, 1, Some(1));
+        story.leads(1, 1).unwrap();
+        story.holds(1, 1, 1, "a");
+        story.says(2, appended(1, 1, "a")).unwrap();
+        assert!(commit(&mut story, 1).unwrap_err().contains("1 of 3"), "a copy in memory does not count");
+        story.stores(2, super::super::testing::entry(1, 1, "a")).unwrap();
+        assert_eq!(commit(&mut story, 1), Ok(()));
+    }
+
+    #[test]
+    fn an_entry_of_an_older_term_is_not_committed_by_counting() {
+        let mut story = Story::new(3, CommitQuorum);
+        for server in 1..=3 {
+            story.holds(server, 1, 1, "a");
+        }
+        story.enters(1, 2, Some(1));
+        story.leads(1, 2).unwrap();
+        assert!(commit(&mut story, 1).unwrap_err().contains("an entry of T1, by itself"));
+        story.holds(1, 2, 2, "b");
+        story.holds(2, 2, 2, "b");
+        assert_eq!(commit(&mut story, 2), Ok(()), "it is committed by one of the current term behind it");
+    }
+
+    #[test]
+    fn one_that_says_nothing_is_judged_by_what_it_applies() {
+        let mut story = Story::new(3, CommitQuorum);
+        story.stores(1, super::super::testing::entry(1, 1, "a")).unwrap();
+        assert!(story.applies(1, 1, "a").is_err());
+        story.stores(2, super::super::testing::entry(1, 1, "a")).unwrap();
+        assert_eq!(story.applies(1, 1, "a"), Ok(()));
+    }
+}

@@ -1,0 +1,422 @@
+//! What the oracle knows: for each server its durable image, its memory as far as it tells, and what it has
+//! applied; and for the whole cluster what is committed and who has led.
+//!
+//! None of this is visible to the servers. The durable image comes from the synced bytes of the simulated disk
+//! and never from what the server says.
+
+use super::log::{LogView, command_hash, extend_chain, hash_of};
+use crate::raft::{DiskFact, WireFacts};
+use labrpc::sim::{Packet, Stamp};
+use labrpc::{Event, Index, NodeId, Role, Term, Time};
+use std::collections::BTreeMap;
+
+/// Something that has happened, as the invariants see it.
+#[derive(Debug)]
+pub enum Fact<'a> {
+    /// A server said what happened to it.
+    Emitted {
+        /// Who.
+        node: NodeId,
+        /// What.
+        event: &'a Event,
+    },
+    /// What is durable on a server's disk has changed.
+    Durable {
+        /// Whose.
+        node: NodeId,
+        /// How.
+        fact: &'a DiskFact,
+    },
+    /// A message was sent.
+    Sent {
+        /// The message.
+        packet: &'a Packet,
+        /// What it says, if the implementation explains its messages.
+        wire: Option<&'a WireFacts>,
+    },
+    /// A message has arrived.
+    Delivered {
+        /// The message.
+        packet: &'a Packet,
+        /// What it says.
+        wire: Option<&'a WireFacts>,
+    },
+    /// A server has handled all messages that it had taken.
+    Idle {
+        /// Who.
+        node: NodeId,
+    },
+    /// The service on a server has applied an entry.
+    Applied {
+        /// Where.
+        node: NodeId,
+        /// Which.
+        index: Index,
+        /// Its term, if the server tells.
+        term: Option<Term>,
+        /// The hash of what it carries.
+        hash: u64,
+    },
+    /// The service on a server has replaced its state by a snapshot.
+    Restored {
+        /// Where.
+        node: NodeId,
+        /// The last entry covered.
+        index: Index,
+        /// The service's own digest of that state.
+        digest: u64,
+    },
+    /// A client was told that its command is committed.
+    Acked {
+        /// The hash of the command.
+        hash: u64,
+        /// Where it stands.
+        index: Index,
+    },
+    /// A client was told an index to read at.
+    Read {
+        /// The index.
+        index: Index,
+        /// The highest index that was acknowledged to anybody when the read was asked for.
+        floor: Index,
+    },
+    /// A server starts. `expected` is what clean code reads from its disk.
+    Booting {
+        /// Who.
+        node: NodeId,
+        /// What it must find there.
+        expected: &'a Result<crate::raft::Recovered, String>,
+        /// Something was pending when it went down, which may have survived or not.
+        was_pending: bool,
+    },
+    /// A server is down.
+    Crashed {
+        /// Who.
+        node: NodeId,
+    },
+}
+
+/// Which sort of fact: what an invariant subscribes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)] // as in `Fact`
+pub enum Sort {
+    Emitted,
+    Durable,
+    Sent,
+    Delivered,
+    Idle,
+    Applied,
+    Restored,
+    Acked,
+    Read,
+    Booting,
+    Crashed,
+}
+
+impl Sort {
+    /// How many there are.
+    pub const COUNT: usize = 11;
+}
+
+impl Fact<'_> {
+    /// Which sort of fact it is.
+    pub fn sort(&self) -> Sort {
+        match self {
+            Fact::Emitted { .. } => Sort::Emitted,
+            Fact::Durable { .. } => Sort::Durable,
+            Fact::Sent { .. } => Sort::Sent,
+            Fact::Delivered { .. } => Sort::Delivered,
+            Fact::Idle { .. } => Sort::Idle,
+            Fact::Applied { .. } => Sort::Applied,
+            Fact::Restored { .. } => Sort::Restored,
+            Fact::Acked { .. } => Sort::Acked,
+            Fact::Read { .. } => Sort::Read,
+            Fact::Booting { .. } => Sort::Booting,
+            Fact::Crashed { .. } => Sort::Crashed,
+        }
+    }
+}
+
+/// What is durable on a server's disk.
+#[derive(Clone, Debug)]
+pub struct Durable {
+    /// Current term.
+    pub term: Term,
+    /// Vote in that term.
+    pub vote: Option<NodeId>,
+    /// The log; its base is the end of the snapshot.
+    pub log: LogView,
+}
+
+/// What a server has said of its memory in this boot.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    /// Current term.
+    pub term: Term,
+    /// Vote in that term.
+    pub vote: Option<NodeId>,
+    /// The part it plays.
+    pub role: Role,
+    /// The log; its base is the end of the snapshot.
+    pub log: LogView,
+    /// Commit index.
+    pub commit: Index,
+    /// As a leader: what it knows of followers (match index, next index).
+    pub progress: BTreeMap<NodeId, (Index, Index)>,
+    /// The highest entry that it acknowledged, and to the leader of which term.
+    pub acked: (Term, Index),
+}
+
+/// One server.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// It runs.
+    pub up: bool,
+    /// What is on its disk.
+    pub durable: Durable,
+    /// What it says of its memory; none if it has not said anything in this boot.
+    pub memory: Option<Memory>,
+    /// The highest entry that its service has applied in this boot.
+    pub applied: Index,
+    /// Whether its service has begun: nothing applied is not the same as nothing there.
+    pub applied_any: bool,
+}
+
+/// A committed entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Committed {
+    /// Its term, if known.
+    pub term: Option<Term>,
+    /// The hash of what it carries.
+    pub hash: u64,
+    /// The hash of the log up to it, if all terms up to it are known.
+    pub chain: Option<u64>,
+    /// The service's digest after it.
+    pub digest: u64,
+    /// When it was first seen to be committed.
+    pub since: Time,
+}
+
+/// Everything that the oracle knows.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// When the fact at hand happened.
+    pub stamp: Stamp,
+    /// The servers, by number; number 0 is nobody.
+    servers: Vec<Server>,
+    /// What is committed, entry 1 first.
+    committed: Vec<Committed>,
+    /// Who has led each term, as far as it was said.
+    pub leaders: BTreeMap<Term, NodeId>,
+    /// Whether the implementation says what happens to it.
+    pub emits: bool,
+}
+
+/// The digest of a service that has applied nothing.
+pub const EMPTY_DIGEST: u64 = 0;
+
+/// The laboratory's service in one line: its whole state is a digest of the commands in their order. `hash` is
+/// that of the entry; entries without a command change nothing.
+pub fn extend_digest(digest: u64, hash: u64) -> u64 {
+    if hash == hash_of(&labrpc::Content::Noop) { digest } else { extend_chain(digest, Term(0), hash) }
+}
+
+impl Known {
+    /// A cluster of servers 1 to `servers`, with empty disks.
+    pub fn new(servers: u32) -> Known {
+        let durable = Durable { term: Term(0), vote: None, log: LogView::new() };
+        let server = Server { up: false, durable, memory: None, applied: Index(0), applied_any: false };
+        Known {
+            stamp: Stamp { at: Time::ZERO, nth: 0 },
+            servers: vec![server; servers as usize + 1],
+            committed: Vec::new(),
+            leaders: BTreeMap::new(),
+            emits: false,
+        }
+    }
+
+    /// How many make a majority.
+    pub fn majority(&self) -> usize {
+        (self.servers.len() - 1) / 2 + 1
+    }
+
+    /// Whether the node is one of the servers.
+    pub fn is_server(&self, node: NodeId) -> bool {
+        node.0 > 0 && node.slot() < self.servers.len()
+    }
+
+    /// One server.
+    pub fn server(&self, node: NodeId) -> &Server {
+        &self.servers[node.slot()]
+    }
+
+    /// The memory of a server, if it has said anything in this boot.
+    pub fn memory(&self, node: NodeId) -> Option<&Memory> {
+        self.server(node).memory.as_ref()
+    }
+
+    /// All servers.
+    pub fn servers(&self) -> impl Iterator<Item = (NodeId, &Server)> {
+        self.servers.iter().enumerate().skip(1).map(|(slot, server)| (NodeId(slot as u32), server))
+    }
+
+    /// The last entry known to be committed.
+    pub fn commit(&self) -> Index {
+        Index(self.committed.len() as u64)
+    }
+
+    /// The committed entry at `index`.
+    pub fn committed(&self, index: Index) -> Option<&Committed> {
+        self.committed.get(index.0.checked_sub(1)? as usize)
+    }
+
+    /// The hash of the committed log up to `index`.
+    pub fn committed_chain(&self, index: Index) -> Option<u64> {
+        if index == Index(0) { Some(super::log::EMPTY_CHAIN) } else { self.committed(index)?.chain }
+    }
+
+    /// The service's digest after the committed entry at `index`.
+    pub fn committed_digest(&self, index: Index) -> Option<u64> {
+        if index == Index(0) { Some(EMPTY_DIGEST) } else { self.committed(index).map(|entry| entry.digest) }
+    }
+
+    /// On how many durable images the entry of that term stands at `index`, snapshots included.
+    pub fn durable_copies(&self, index: Index, term: Term, hash: u64) -> usize {
+        let holds = |log: &LogView| match log.get(index) {
+            Some(item) => item.term == term && item.hash == hash,
+            None => index <= log.base,
+        };
+        self.servers().filter(|(_, server)| holds(&server.durable.log)).count()
+    }
+
+    /// Takes the fact in. Called after the invariants have looked at it with what was known before.
+    pub fn learn(&mut self, fact: &Fact<'_>) {
+        match *fact {
+            Fact::Emitted { node, event } => self.learn_event(node, event),
+            Fact::Durable { node, fact } => self.learn_durable(node, fact),
+            Fact::Sent { packet, wire: Some(WireFacts::AppendReply { term, matched: Some(matched) }) }
+            | Fact::Sent { packet, wire: Some(WireFacts::InstallReply { term, matched: Some(matched) }) } => {
+                if let Some(memory) = &mut self.servers[packet.from.slot()].memory {
+                    memory.acked = memory.acked.max((*term, *matched));
+                }
+            }
+            Fact::Applied { node, index, term, hash } => self.learn_applied(node, index, term, hash),
+            Fact::Restored { node, index, .. } => {
+                let server = &mut self.servers[node.slot()];
+                (server.applied, server.applied_any) = (index, true);
+            }
+            Fact::Booting { node, .. } => {
+                let server = &mut self.servers[node.slot()];
+                (server.up, server.memory) = (true, None);
+                (server.applied, server.applied_any) = (Index(0), false);
+            }
+            Fact::Crashed { node } => {
+                let server = &mut self.servers[node.slot()];
+                (server.up, server.memory) = (false, None);
+            }
+            _ => {}
+        }
+    }
+
+    fn learn_event(&mut self, node: NodeId, event: &Event) {
+        self.emits = true;
+        if let Event::Recovered { term, vote, snapshot, .. } = event {
+            // What it goes on with is what is on its disk; the invariant of recovery has checked that.
+            let server = &mut self.servers[node.slot()];
+            server.memory = Some(Memory {
+                term: *term,
+                vote: *vote,
+                role: Role::Follower,
+                log: server.durable.log.clone(),
+                commit: snapshot.0,
+                progress: BTreeMap::new(),
+                acked: (Term(0), Index(0)),
+            });
+            return;
+        }
+        if let Event::Committed { index } = event {
+            self.learn_committed(node, *index);
+        }
+        let chain = match event {
+            Event::Compacted { index, .. } | Event::Installed { index, .. } => self.committed_chain(*index),
+            _ => None,
+        };
+        let Some(memory) = &mut self.servers[node.slot()].memory else { return };
+        match event {
+            Event::Term { term, vote } => (memory.term, memory.vote) = (*term, *vote),
+            Event::Role { role, term } => {
+                memory.role = *role;
+                if *role == Role::Leader {
+                    memory.progress.clear();
+                    self.leaders.entry(*term).or_insert(node);
+                }
+            }
+            Event::Appended { term, content, .. } => memory.log.push(*term, hash_of(content)),
+            Event::Truncated { from } => memory.log.cut(*from),
+            Event::Progress { peer, matched, next } => {
+                memory.progress.insert(*peer, (*matched, *next));
+            }
+            Event::Committed { index } => memory.commit = *index,
+            Event::Compacted { index, term } | Event::Installed { index, term, .. } => {
+                memory.log.cover(*index, *term, chain);
+                memory.commit = memory.commit.max(*index);
+            }
+            _ => {}
+        }
+    }
+
+    fn learn_durable(&mut self, node: NodeId, fact: &DiskFact) {
+        let chain = match fact {
+            DiskFact::Snapshot { index, .. } => self.committed_chain(*index),
+            _ => None,
+        };
+        let durable = &mut self.servers[node.slot()].durable;
+        match fact {
+            DiskFact::Hard { term, vote } => (durable.term, durable.vote) = (*term, *vote),
+            DiskFact::Cut { from } => durable.log.cut(*from),
+            DiskFact::Entry { term, content, .. } => durable.log.push(*term, hash_of(content)),
+            DiskFact::Snapshot { index, term, .. } => durable.log.cover(*index, *term, chain),
+        }
+    }
+
+    fn learn_committed(&mut self, node: NodeId, index: Index) {
+        while self.commit() < index {
+            let next = self.commit().next();
+            let Some(item) = self.memory(node).and_then(|memory| memory.log.get(next)) else { return };
+            self.commit_next(Some(item.term), item.hash);
+        }
+    }
+
+    fn learn_applied(&mut self, node: NodeId, index: Index, term: Option<Term>, hash: u64) {
+        let server = &mut self.servers[node.slot()];
+        (server.applied, server.applied_any) = (index, true);
+        if index == self.commit().next() {
+            let on_disk = self.server(node).durable.log.get(index).filter(|item| item.hash == hash);
+            self.commit_next(term.or(on_disk.map(|item| item.term)), hash);
+        }
+    }
+
+    fn commit_next(&mut self, term: Option<Term>, hash: u64) {
+        let last = self.commit();
+        let digest = self.committed_digest(last).expect("the last one is known");
+        let chain = self.committed_chain(last).zip(term).map(|(chain, term)| extend_chain(chain, term, hash));
+        let since = self.stamp.at;
+        self.committed.push(Committed { term, hash, chain, digest: extend_digest(digest, hash), since });
+    }
+}
+
+/// The content of a snapshot that the laboratory's service makes.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct ServiceSnapshot {
+    /// The last entry that is in it.
+    pub index: Index,
+    /// The service's whole state: a digest of the commands in their order.
+    pub digest: u64,
+    /// Ballast, so that a snapshot can be as large as a plan wants it.
+    pub ballast: bytes::Bytes,
+}
+
+/// The hash under which a command is known.
+pub fn hash_of_command(command: &[u8]) -> u64 {
+    command_hash(command)
+}

@@ -1,0 +1,233 @@
+//! Marks: rare situations, counted, so that a green campaign means that something has happened.
+//!
+//! A bug whose situation was never reached was not tested. Each mark names one such situation; reports say how
+//! often it was reached in how many runs.
+
+use super::{Fact, Known};
+use crate::raft::{DiskFact, WireFacts};
+use labrpc::{Event, Index, NodeId, Refusal, Role, Term};
+use std::collections::BTreeMap;
+
+macro_rules! marks {
+    ($($name:ident = $label:literal,)+) => {
+        /// A rare situation.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[allow(missing_docs)] // the label says it
+        pub enum Mark { $($name,)+ }
+
+        /// The labels of all marks, in order.
+        pub const MARKS: &[&str] = &[$($label,)+];
+    };
+}
+
+marks! {
+    Elected = "a leader was elected",
+    TwoCandidates = "two candidates in one term",
+    VoteRefusedByLog = "a vote was refused because the candidate's log is behind",
+    VoteRefusedVoted = "a vote was refused because it was given to another",
+    PreVoteRefused = "a pre-vote was refused because a leader was heard",
+    RequestIgnored = "a request for a vote was dropped unread because a leader was heard",
+    LeaderDeposed = "a leader stepped down",
+    LeaderStayed = "a leader was deposed and elected again later",
+    ConflictTruncated = "a conflicting suffix was cut",
+    ManyTermsTruncated = "a suffix of three or more terms was cut",
+    OldTermOnMajority = "an entry of an older term was on a majority and not committed",
+    CommittedOldWithNew = "entries of an older term were committed by one of the current term",
+    RefusedAppend = "an append was refused",
+    SteppedBackATerm = "a leader stepped back over several entries at once",
+    SnapshotSent = "a snapshot was sent",
+    InstallRefused = "a snapshot was refused as older than what is there",
+    InstallOverConflict = "a snapshot replaced a conflicting log",
+    InstallKeptSuffix = "a snapshot was installed and entries behind it kept",
+    AppendBelowBase = "an append began in front of the follower's snapshot",
+    CopyDelivered = "a duplicate was delivered",
+    LateDelivery = "a message arrived more than a second after it was sent",
+    CrashWithUnsynced = "a server crashed with something pending on its disk",
+    TornTail = "a server started from a disk on which not everything pending had survived",
+    CrashAfterPersist = "a server crashed between making something durable and sending it",
+    RestartedFast = "a server was back within 20 ms",
+    TermSkipped = "a server's term rose by more than one at once",
+    CommittedAlone = "a commit with the smallest possible majority of disks",
+    ReadConfirmed = "a read was confirmed without the log",
+    Transferred = "leadership was handed over",
+}
+
+/// Counts of marks, and what is needed to see them.
+#[derive(Debug)]
+pub struct Marks {
+    counts: [u32; MARKS.len()],
+    candidates: BTreeMap<Term, NodeId>,
+    servers: Vec<Traces>,
+}
+
+/// What is remembered of one server.
+#[derive(Clone, Debug, Default)]
+struct Traces {
+    /// How often it was elected.
+    led: u32,
+    /// True time of its last crash, in nanoseconds.
+    crashed_at: Option<u64>,
+    /// The last thing that it did was to make something durable.
+    stored: bool,
+}
+
+impl Marks {
+    /// For servers 1 to `servers`.
+    pub fn new(servers: u32) -> Marks {
+        let servers = vec![Traces::default(); servers as usize + 1];
+        Marks { counts: [0; MARKS.len()], candidates: BTreeMap::new(), servers }
+    }
+
+    fn server(&mut self, node: NodeId) -> Option<&mut Traces> {
+        self.servers.get_mut(node.slot())
+    }
+
+    /// How often each mark was reached, in the order of [`MARKS`].
+    pub fn counts(&self) -> &[u32] {
+        &self.counts
+    }
+
+    fn hit(&mut self, mark: Mark) {
+        self.counts[mark as usize] += 1;
+    }
+
+    /// Looks at a fact, given what was known before it.
+    pub fn before(&mut self, known: &Known, fact: &Fact<'_>) {
+        match fact {
+            Fact::Emitted { node, event } => self.event(known, *node, event),
+            Fact::Delivered { packet, wire } => self.delivered(known, packet, *wire),
+            Fact::Durable { node, fact } => {
+                self.server(*node).into_iter().for_each(|server| server.stored = true);
+                if let DiskFact::Hard { term, .. } = fact
+                    && term.0 > known.server(*node).durable.term.0 + 1
+                {
+                    self.hit(Mark::TermSkipped);
+                }
+            }
+            Fact::Sent { packet, wire } => {
+                self.server(packet.from).into_iter().for_each(|server| server.stored = false);
+                if let Some(WireFacts::AppendReply { matched: None, .. }) = wire {
+                    self.hit(Mark::RefusedAppend);
+                }
+            }
+            Fact::Crashed { node } => {
+                let now = known.stamp.at.nanos();
+                let Some(server) = self.server(*node) else { return };
+                server.crashed_at = Some(now);
+                if server.stored {
+                    self.hit(Mark::CrashAfterPersist);
+                }
+            }
+            Fact::Booting { node, was_pending, expected } => {
+                let crashed_at = self.server(*node).and_then(|server| server.crashed_at);
+                if crashed_at.is_some_and(|at| known.stamp.at.nanos() - at <= 20_000_000) {
+                    self.hit(Mark::RestartedFast);
+                }
+                if *was_pending {
+                    self.hit(Mark::CrashWithUnsynced);
+                    let durable = known.server(*node).durable.log.last();
+                    if expected.as_ref().is_ok_and(|found| found.last().0 == durable) {
+                        self.hit(Mark::TornTail);
+                    }
+                }
+            }
+            Fact::Read { .. } => self.hit(Mark::ReadConfirmed),
+            _ => {}
+        }
+    }
+
+    fn event(&mut self, known: &Known, node: NodeId, event: &Event) {
+        match event {
+            Event::Role { role: Role::Leader, .. } => {
+                self.hit(Mark::Elected);
+                let Some(server) = self.server(node) else { return };
+                server.led += 1;
+                if server.led > 1 {
+                    self.hit(Mark::LeaderStayed);
+                }
+                self.old_term_on_majority(known, node);
+            }
+            Event::Role { role: Role::Candidate, term } => {
+                let first = *self.candidates.entry(*term).or_insert(node);
+                if first != node {
+                    self.hit(Mark::TwoCandidates);
+                }
+            }
+            Event::Role { role: Role::Follower, .. } => {
+                if known.memory(node).is_some_and(|memory| memory.role == Role::Leader) {
+                    self.hit(Mark::LeaderDeposed);
+                }
+            }
+            Event::VoteRefused { why: Refusal::LogBehind, .. } => self.hit(Mark::VoteRefusedByLog),
+            Event::VoteRefused { why: Refusal::AlreadyVoted, .. } => self.hit(Mark::VoteRefusedVoted),
+            Event::VoteRefused { why: Refusal::LeaderHeard, .. } => self.hit(Mark::PreVoteRefused),
+            Event::Ignored { .. } => self.hit(Mark::RequestIgnored),
+            Event::Truncated { from } => self.truncated(known, node, *from),
+            Event::SnapshotSent { .. } => self.hit(Mark::SnapshotSent),
+            Event::InstallRefused { .. } => self.hit(Mark::InstallRefused),
+            Event::Installed { kept_suffix: true, .. } => self.hit(Mark::InstallKeptSuffix),
+            Event::Installed { index, .. } => {
+                if known.memory(node).is_some_and(|memory| memory.log.last() >= *index) {
+                    self.hit(Mark::InstallOverConflict);
+                }
+            }
+            Event::Progress { peer, next, .. } => {
+                let before = known.memory(node).and_then(|memory| memory.progress.get(peer)).map(|(_, next)| *next);
+                if before.is_some_and(|before| before.0 > next.0 + 1) {
+                    self.hit(Mark::SteppedBackATerm);
+                }
+            }
+            Event::Committed { index } => self.committed(known, node, *index),
+            Event::Transfer { .. } => self.hit(Mark::Transferred),
+            _ => {}
+        }
+    }
+
+    fn truncated(&mut self, known: &Known, node: NodeId, from: Index) {
+        self.hit(Mark::ConflictTruncated);
+        let Some(memory) = known.memory(node) else { return };
+        let mut terms: Vec<Term> = memory.log.iter().filter(|(index, _)| *index >= from).map(|(_, item)| item.term).collect();
+        terms.dedup();
+        if terms.len() >= 3 {
+            self.hit(Mark::ManyTermsTruncated);
+        }
+    }
+
+    fn old_term_on_majority(&mut self, known: &Known, leader: NodeId) {
+        let Some(memory) = known.memory(leader) else { return };
+        let next = known.commit().next();
+        if let Some(item) = memory.log.get(next)
+            && known.durable_copies(next, item.term, item.hash) >= known.majority()
+        {
+            self.hit(Mark::OldTermOnMajority);
+        }
+    }
+
+    fn committed(&mut self, known: &Known, node: NodeId, index: Index) {
+        let Some(memory) = known.memory(node).filter(|memory| memory.role == Role::Leader) else { return };
+        let first = memory.log.term_at(memory.commit.next());
+        if first.is_some_and(|term| term < memory.term) {
+            self.hit(Mark::CommittedOldWithNew);
+        }
+        if let Some(item) = memory.log.get(index)
+            && known.durable_copies(index, item.term, item.hash) == known.majority()
+        {
+            self.hit(Mark::CommittedAlone);
+        }
+    }
+
+    fn delivered(&mut self, known: &Known, packet: &labrpc::sim::Packet, wire: Option<&WireFacts>) {
+        if packet.copy {
+            self.hit(Mark::CopyDelivered);
+        }
+        if known.stamp.at.since(packet.sent) > std::time::Duration::from_secs(1) {
+            self.hit(Mark::LateDelivery);
+        }
+        if let Some(WireFacts::Append { prev, entries, .. }) = wire
+            && *entries > 0
+            && known.memory(packet.to).is_some_and(|memory| prev.0 < memory.log.base)
+        {
+            self.hit(Mark::AppendBelowBase);
+        }
+    }
+}

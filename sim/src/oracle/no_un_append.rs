@@ -1,0 +1,93 @@
+//! What was acknowledged or is committed is not removed.
+
+use super::{Card, Fact, Invariant, Known, LogView, Needs, Sort, Verdict};
+use crate::raft::DiskFact;
+use labrpc::{Event, Index, NodeId};
+
+static CARD: Card = Card {
+    id: "no-un-append",
+    property: "A follower removes no entry that it acknowledged to the leader of its term, and none that is committed",
+    source: "Figure 2, AppendEntries rule 3: only if an existing entry conflicts with a new one",
+    lesson: "An append may come late, or twice. What it carries is a part of the leader's log as it was then, and \
+             says nothing about what stands behind it.",
+    watches: &[Sort::Emitted, Sort::Durable],
+    needs: Needs::Nothing,
+};
+
+/// See the card.
+pub struct NoUnAppend;
+
+impl Invariant for NoUnAppend {
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn before(&mut self, known: &Known, fact: &Fact<'_>) -> Verdict {
+        match fact {
+            Fact::Emitted { node, event: Event::Truncated { from } } => {
+                let Some(memory) = known.memory(*node) else { return Ok(()) };
+                if *from <= memory.commit {
+                    return Err(format!("{node} cuts its log at {from}, and knows {} to be committed", memory.commit));
+                }
+                let (term, acked) = memory.acked;
+                if term == memory.term && *from <= acked {
+                    return Err(format!("{node} cuts its log at {from}, and has acknowledged {acked} to the leader of {term}"));
+                }
+                keeps_committed(known, *node, "", &memory.log, *from)
+            }
+            Fact::Durable { node, fact: DiskFact::Cut { from } } => {
+                keeps_committed(known, *node, " on its disk", &known.server(*node).durable.log, *from)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn keeps_committed(known: &Known, node: NodeId, place: &str, log: &LogView, from: Index) -> Verdict {
+    let committed = known.committed(from).zip(log.get(from)).is_some_and(|(committed, item)| {
+        committed.hash == item.hash && committed.term.is_none_or(|term| term == item.term)
+    });
+    if committed {
+        return Err(format!("{node} cuts its log{place} at {from}; that entry is committed"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Story;
+    use super::*;
+    use crate::raft::WireFacts;
+    use labrpc::Term;
+
+    #[test]
+    fn an_acknowledged_entry_stays_for_its_term() {
+        let mut story = Story::new(3, NoUnAppend);
+        story.enters(2, 1, None);
+        story.holds(2, 1, 1, "a");
+        story.sends(2, 1, &WireFacts::AppendReply { term: Term(1), matched: Some(Index(1)) }).unwrap();
+        assert!(story.says(2, Event::Truncated { from: Index(1) }).unwrap_err().contains("acknowledged"));
+        story.enters(2, 2, None);
+        assert_eq!(story.says(2, Event::Truncated { from: Index(1) }), Ok(()), "a new leader may see it otherwise");
+    }
+
+    #[test]
+    fn a_committed_entry_stays_in_memory_and_on_the_disk() {
+        let mut story = Story::new(3, NoUnAppend);
+        story.holds(1, 1, 1, "a");
+        story.holds(2, 1, 1, "a");
+        story.says(1, Event::Committed { index: Index(1) }).unwrap();
+        assert!(story.says(1, Event::Truncated { from: Index(1) }).unwrap_err().contains("knows"));
+        assert!(story.says(2, Event::Truncated { from: Index(1) }).unwrap_err().contains("is committed"));
+        assert!(story.stores(2, DiskFact::Cut { from: Index(1) }).is_err());
+    }
+
+    #[test]
+    fn what_conflicts_with_a_committed_entry_must_be_removable() {
+        let mut story = Story::new(3, NoUnAppend);
+        story.holds(1, 1, 2, "a");
+        story.holds(2, 1, 1, "old");
+        story.says(1, Event::Committed { index: Index(1) }).unwrap();
+        assert_eq!(story.says(2, Event::Truncated { from: Index(1) }), Ok(()));
+    }
+}

@@ -1,0 +1,102 @@
+//! What a message promises is on the disk when it leaves.
+
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict};
+use crate::raft::WireFacts;
+use labrpc::{Index, NodeId, Term};
+
+static CARD: Card = Card {
+    id: "persist-before-send",
+    property: "When a message leaves, the term, vote, entries and snapshot that it promises are durable",
+    source: "Figure 2: updated on stable storage before responding to RPCs; thesis 3.8",
+    lesson: "A promise that a power failure can take back is none. Whoever relies on it counts a vote or a copy \
+             that does not exist any more.",
+    watches: &[Sort::Sent],
+    needs: Needs::Wire,
+};
+
+/// See the card.
+pub struct PersistBeforeSend;
+
+impl Invariant for PersistBeforeSend {
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn before(&mut self, known: &Known, fact: &Fact<'_>) -> Verdict {
+        let Fact::Sent { packet, wire: Some(wire) } = fact else { return Ok(()) };
+        let (from, to) = (packet.from, packet.to);
+        if !known.is_server(from) {
+            return Ok(());
+        }
+        let durable = &known.server(from).durable;
+        let what = packet.kind;
+        if let Some(term) = wire.term()
+            && durable.term < term
+        {
+            return Err(format!("{from} sends {what} of {term} while its disk is in {}", durable.term));
+        }
+        match wire {
+            WireFacts::VoteRequest { term, pre: false, .. } => voted(known, from, *term, from),
+            WireFacts::VoteReply { term, granted: true, pre: false } => voted(known, from, *term, to),
+            WireFacts::AppendReply { matched: Some(matched), .. }
+            | WireFacts::InstallReply { matched: Some(matched), .. } => holds(known, from, *matched),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn voted(known: &Known, voter: NodeId, term: Term, candidate: NodeId) -> Verdict {
+    let durable = &known.server(voter).durable;
+    // Of a later term on the disk nothing remains of a vote in an earlier one, and nothing can be done with it.
+    if durable.term > term || durable.vote == Some(candidate) {
+        return Ok(());
+    }
+    let stored = durable.vote.map_or("nobody".into(), |vote| vote.to_string());
+    Err(format!("{voter} promises its vote in {term} to {candidate}; its disk says {stored}"))
+}
+
+fn holds(known: &Known, follower: NodeId, matched: Index) -> Verdict {
+    let last = known.server(follower).durable.log.last();
+    if last < matched {
+        return Err(format!("{follower} acknowledges entries up to {matched}; its disk holds them up to {last}"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Story, appended, entry};
+    use super::*;
+    use crate::raft::DiskFact;
+
+    #[test]
+    fn a_vote_in_memory_is_not_enough() {
+        let mut story = Story::new(3, PersistBeforeSend);
+        let yes = WireFacts::VoteReply { term: Term(1), granted: true, pre: false };
+        story.stores(1, DiskFact::Hard { term: Term(1), vote: None }).unwrap();
+        assert!(story.sends(1, 2, &yes).unwrap_err().contains("its disk says nobody"));
+        story.stores(1, DiskFact::Hard { term: Term(1), vote: Some(NodeId(2)) }).unwrap();
+        assert_eq!(story.sends(1, 2, &yes), Ok(()));
+        assert!(story.sends(1, 3, &yes).is_err());
+    }
+
+    #[test]
+    fn a_request_for_votes_promises_the_candidates_own() {
+        let mut story = Story::new(3, PersistBeforeSend);
+        let ask = WireFacts::VoteRequest { term: Term(1), last: (Index(0), Term(0)), pre: false };
+        assert!(story.sends(1, 2, &ask).unwrap_err().contains("while its disk is in T0"));
+        story.stores(1, DiskFact::Hard { term: Term(1), vote: Some(NodeId(1)) }).unwrap();
+        assert_eq!(story.sends(1, 2, &ask), Ok(()));
+    }
+
+    #[test]
+    fn an_acknowledged_entry_is_on_the_disk() {
+        let mut story = Story::new(3, PersistBeforeSend);
+        story.enters(2, 1, None);
+        story.says(2, appended(1, 1, "a")).unwrap();
+        let ack = WireFacts::AppendReply { term: Term(1), matched: Some(Index(1)) };
+        assert!(story.sends(2, 1, &ack).unwrap_err().contains("up to #0"));
+        story.stores(2, entry(1, 1, "a")).unwrap();
+        assert_eq!(story.sends(2, 1, &ack), Ok(()));
+    }
+}

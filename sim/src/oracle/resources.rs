@@ -1,0 +1,86 @@
+//! Logs stay short where snapshots are taken, and nobody talks without end.
+
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict};
+use crate::plan::Plan;
+
+static CARD: Card = Card {
+    id: "resources",
+    property: "With snapshots a log stays within a small multiple of the threshold; messages are in proportion to \
+               time and work",
+    source: "§7; the course's tests of log size and message counts",
+    lesson: "A system that never forgets, or that retries without end, works until the night when it does not.",
+    watches: &[Sort::Applied],
+    needs: Needs::Nothing,
+};
+
+/// How many thresholds a log may hold that is applied and not covered by a snapshot, and what is always allowed:
+/// entries that arrive while a snapshot is being written.
+const THRESHOLDS: u64 = 8;
+const SLACK: u64 = 512;
+
+/// Messages that each pair of servers may exchange in a second, and for each committed entry. A heartbeat and its
+/// answer take 2 x 10 at 100 ms; elections, retries and pieces of snapshots take the rest.
+const PER_PAIR_AND_SECOND: f64 = 400.0;
+const PER_PAIR_AND_ENTRY: f64 = 40.0;
+
+/// See the card.
+pub struct Resources {
+    threshold: Option<u64>,
+}
+
+impl Resources {
+    /// The bounds for a plan.
+    pub fn new(plan: &Plan) -> Resources {
+        Resources { threshold: plan.knobs.snapshot_every.map(u64::from) }
+    }
+}
+
+impl Invariant for Resources {
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn after(&mut self, known: &Known, fact: &Fact<'_>) -> Verdict {
+        let (Fact::Applied { node, index, .. }, Some(threshold)) = (fact, self.threshold) else { return Ok(()) };
+        let base = known.server(*node).durable.log.base;
+        let held = index.0.saturating_sub(base.0);
+        if held > THRESHOLDS * threshold + SLACK {
+            return Err(format!("{node} holds {held} applied entries in its log; a snapshot is due every {threshold}"));
+        }
+        Ok(())
+    }
+
+    fn at_end(&mut self, known: &Known, seconds: f64, messages: u64) -> Verdict {
+        let servers = known.servers().count() as f64;
+        let pairs = servers * (servers - 1.0).max(1.0);
+        let work = known.commit().0 as f64;
+        let allowed = pairs * (PER_PAIR_AND_SECOND * (seconds + 1.0) + PER_PAIR_AND_ENTRY * work);
+        if messages as f64 > allowed {
+            return Err(format!("{messages} messages in {seconds:.1} s for {work} entries; {allowed:.0} are allowed"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Story;
+    use super::*;
+
+    #[test]
+    fn a_log_that_is_never_compacted_is_seen() {
+        let mut plan = Plan::default();
+        plan.knobs.snapshot_every = Some(1);
+        let mut story = Story::new(1, Resources::new(&plan));
+        let outcome = (1..=600).try_for_each(|index| story.applies(1, index, "a"));
+        assert!(outcome.unwrap_err().contains("due every 1"));
+    }
+
+    #[test]
+    fn a_storm_of_messages_is_seen_at_the_end() {
+        let mut resources = Resources { threshold: None };
+        let known = Known::new(3);
+        assert_eq!(resources.at_end(&known, 10.0, 5_000), Ok(()));
+        assert!(resources.at_end(&known, 10.0, 50_000).is_err());
+    }
+}

@@ -1,0 +1,284 @@
+//! A plan is a whole run as data: everything that the seed decides is decided here, before the run.
+//!
+//! The same plan is the same run. A plan prints, is saved as JSON, edited by hand, and replayed.
+
+mod check;
+mod knobs;
+mod selector;
+mod step;
+
+pub use check::PlanError;
+pub use knobs::Knobs;
+pub use selector::Selector;
+pub use step::{Act, Moment, Otherwise, Step, What};
+
+use labrpc::sim::{DiskWeather, Limits, NetWeather, Span};
+use labrpc::{NodeId, Rng};
+use serde::{Deserialize, Serialize};
+
+/// The format of plans. A plan of another format is refused.
+pub const FORMAT: u32 = 1;
+
+/// A run as data.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The suite: which system, and by whom.
+    pub suite: String,
+    /// The scenario that it was drawn for.
+    pub scenario: String,
+    /// Decides the fate of messages and disk operations, and the servers' own randomness.
+    pub seed: u64,
+    /// Decides in which order tasks run that are ready at the same time.
+    pub schedule: u64,
+    /// The bug to plant, if any.
+    #[serde(default)]
+    pub bug: Option<String>,
+    /// Checks that are switched off.
+    #[serde(default)]
+    pub mute: Vec<String>,
+    /// How many servers.
+    pub servers: u32,
+    /// Settings of the system.
+    #[serde(default)]
+    pub knobs: Knobs,
+    /// The network.
+    #[serde(default)]
+    pub net: NetWeather,
+    /// The disks.
+    #[serde(default)]
+    pub disk: DiskWeather,
+    /// Servers whose clocks do not run at the true rate, with their rates in ppm.
+    #[serde(default)]
+    pub clocks: Vec<(NodeId, u32)>,
+    /// What happens besides the script, at fixed times from the start.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
+    /// Who uses the system meanwhile.
+    #[serde(default)]
+    pub clients: Vec<Client>,
+    /// What is done and demanded step by step.
+    #[serde(default)]
+    pub script: Vec<Step>,
+    /// What follows the script.
+    #[serde(default)]
+    pub finale: Finale,
+    /// When to give up.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Demands that the plan does not make although its scenario would, and why: see
+    /// `scenario::raft::waivers`.
+    #[serde(default)]
+    pub waived: Vec<String>,
+}
+
+/// Something that happens at a time.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// When, from the start.
+    pub at: Span,
+    /// What.
+    pub act: Act,
+}
+
+/// A client: it puts commands into the log, one after the other, and waits until each is committed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// The servers that it talks to; a client of the wrong side of a partition is one of those that see most.
+    pub talks_to: Selector,
+    /// When it begins.
+    #[serde(default)]
+    pub from: Span,
+    /// What it does, in order.
+    pub ops: Vec<Op>,
+}
+
+/// One operation of a client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Op {
+    /// A command of so many bytes.
+    Write {
+        /// Pause before it.
+        after: Span,
+        /// Bytes, at least 16.
+        size: u32,
+    },
+    /// An index to read at.
+    Read {
+        /// Pause before it.
+        after: Span,
+    },
+}
+
+/// What follows the script and the last fault: see `docs/architecture.md` on phases.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Finale {
+    /// First heal a majority only, and demand progress of it.
+    pub core: Option<Selector>,
+    /// Then heal all, stay quiet, and demand that all servers come to the same state.
+    pub converge: bool,
+    /// Then demand that a fresh command is committed everywhere.
+    pub serve: bool,
+    /// How long each of these may take.
+    pub within: Span,
+}
+
+impl Default for Finale {
+    fn default() -> Finale {
+        Finale { core: None, converge: true, serve: true, within: Span::secs(20) }
+    }
+}
+
+impl Default for Plan {
+    fn default() -> Plan {
+        Plan {
+            format: FORMAT,
+            suite: "raft".into(),
+            scenario: "custom".into(),
+            seed: 0,
+            schedule: 0,
+            bug: None,
+            mute: Vec::new(),
+            servers: 3,
+            knobs: Knobs::default(),
+            net: NetWeather::default(),
+            disk: DiskWeather::default(),
+            clocks: Vec::new(),
+            faults: Vec::new(),
+            clients: Vec::new(),
+            script: Vec::new(),
+            finale: Finale::default(),
+            limits: Limits::default(),
+            waived: Vec::new(),
+        }
+    }
+}
+
+impl Plan {
+    /// An empty plan for a scenario and a seed.
+    pub fn new(scenario: &str, seed: u64, servers: u32) -> Plan {
+        Plan { scenario: scenario.into(), seed, schedule: seed, servers, ..Plan::default() }
+    }
+
+    /// The randomness that draws the plan of a scenario.
+    pub fn rng(scenario: &str, seed: u64) -> Rng {
+        Rng::new(seed, scenario)
+    }
+
+    /// How many make a majority.
+    pub fn majority(&self) -> u32 {
+        self.servers / 2 + 1
+    }
+
+    /// The servers' numbers.
+    pub fn server_ids(&self) -> Vec<NodeId> {
+        (1..=self.servers).map(NodeId).collect()
+    }
+
+    /// As JSON, for a file.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("a plan is plain data");
+        text.push('\n');
+        text
+    }
+
+    /// From JSON, checked.
+    ///
+    /// # Errors
+    /// [`PlanError`], which names the line and the field, or says what is impossible.
+    pub fn from_json(text: &str) -> Result<Plan, PlanError> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let plan: Plan = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let field = error.path().to_string();
+            let inner = error.into_inner();
+            PlanError::Syntax { line: inner.line(), column: inner.column(), field, why: inner.to_string() }
+        })?;
+        plan.check()?;
+        Ok(plan)
+    }
+
+    // --- building plans
+
+    /// Adds a step.
+    pub fn then(&mut self, step: Step) -> &mut Plan {
+        self.script.push(step);
+        self
+    }
+
+    /// Does something.
+    pub fn act(&mut self, act: Act) -> &mut Plan {
+        self.then(Step::Do(act))
+    }
+
+    /// Lets time pass.
+    pub fn sleep(&mut self, span: Span) -> &mut Plan {
+        self.then(Step::Sleep(span))
+    }
+
+    /// Waits for a leader among these; the course allows five seconds.
+    pub fn wait_leader(&mut self, of: Selector) -> &mut Plan {
+        self.then(Step::WaitLeader { of, within: Span::secs(10) })
+    }
+
+    /// A command that all of these must apply.
+    pub fn agree(&mut self, on: Selector) -> &mut Plan {
+        self.agree_on(1, 16, on)
+    }
+
+    /// Commands that all of these must apply, one after the other.
+    pub fn agree_on(&mut self, count: u32, size: u32, on: Selector) -> &mut Plan {
+        self.then(Step::Agree { count, size, via: Selector::All, on, within: Span::secs(10) })
+    }
+
+    /// Commands for whoever of these leads, without waiting.
+    pub fn propose(&mut self, to: Selector, count: u32, tag: &str) -> &mut Plan {
+        self.act(Act::Propose { to, count, size: 16, tag: tag.into() })
+    }
+
+    /// Gives servers a name that stays.
+    pub fn bind(&mut self, name: &str, who: Selector) -> &mut Plan {
+        self.act(Act::Bind { name: name.into(), who })
+    }
+
+    /// They lose their memory.
+    pub fn crash(&mut self, who: Selector) -> &mut Plan {
+        self.act(Act::Crash { who, power: false })
+    }
+
+    /// Start those that are down.
+    pub fn restart(&mut self, who: Selector) -> &mut Plan {
+        self.act(Act::Restart(who))
+    }
+
+    /// Cuts each of them off from everybody.
+    pub fn disconnect(&mut self, who: Selector) -> &mut Plan {
+        self.act(Act::Disconnect(who))
+    }
+
+    /// Connects them again.
+    pub fn connect(&mut self, who: Selector) -> &mut Plan {
+        self.act(Act::Connect(who))
+    }
+
+    /// Commands that these agree on among themselves, one after the other.
+    pub fn agree_among(&mut self, count: u32, who: Selector) -> &mut Plan {
+        self.then(Step::Agree { count, size: 16, via: who.clone(), on: who, within: Span::secs(10) })
+    }
+
+    /// Since the count began there were between so many messages.
+    pub fn expect_messages(&mut self, since: &str, at_least: u64, at_most: u64) -> &mut Plan {
+        self.then(Step::ExpectCount {
+            since: since.into(),
+            parts: Vec::new(),
+            at_most: Some(at_most),
+            at_least: Some(at_least),
+            bytes: None,
+        })
+    }
+}

@@ -1,0 +1,64 @@
+//! Scenarios: functions from a seed to a plan.
+
+pub mod raft;
+
+use crate::plan::Plan;
+use crate::raft::{Abilities, RaftSystem};
+use std::sync::Arc;
+
+/// Where a scenario comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Group {
+    /// One of the course's, under its usual name.
+    Usual,
+    /// One that other ports of the labs left out.
+    Ours,
+    /// Made for one planted bug.
+    Directed,
+}
+
+/// A family of plans, one a seed.
+#[derive(Clone, Copy)]
+pub struct Scenario {
+    /// What it is called.
+    pub name: &'static str,
+    /// Where it comes from.
+    pub group: Group,
+    /// What happens in it, in a sentence.
+    pub about: &'static str,
+    draw: fn(&mut raft::Draw) -> Plan,
+}
+
+/// A system and the scenarios that it is put through.
+#[derive(Clone)]
+pub struct Suite {
+    /// What it is called.
+    pub name: &'static str,
+    /// The system.
+    pub system: Arc<dyn RaftSystem>,
+    /// The scenarios.
+    pub scenarios: Vec<Scenario>,
+}
+
+impl Suite {
+    /// The plan of a scenario for a seed, with a bug planted or not.
+    pub fn plan(&self, scenario: &Scenario, seed: u64, bug: Option<&str>) -> Plan {
+        let mut draw = raft::Draw::new(scenario.name, seed, self.system.abilities());
+        let mut plan = (scenario.draw)(&mut draw);
+        plan.suite = self.name.into();
+        plan.bug = bug.map(String::from);
+        raft::waive(&mut plan);
+        plan
+    }
+
+    /// The scenario of that name.
+    pub fn scenario(&self, name: &str) -> Option<&Scenario> {
+        self.scenarios.iter().find(|scenario| scenario.name == name)
+    }
+}
+
+/// Whether a scenario makes sense for a system.
+fn suits(scenario: &Scenario, abilities: Abilities) -> bool {
+    let needs_snapshots = scenario.name.contains("snapshot") || scenario.name.contains("install");
+    abilities.snapshots || !needs_snapshots
+}
