@@ -18,6 +18,7 @@ fn smoke() {
         for seed in from..from + seeds {
             let plan = suite.plan(scenario, seed, bug.as_deref());
             if let Err(e) = plan.check() { println!("{} {seed} {e}", scenario.name); continue; }
+            if let Ok(to) = std::env::var("SAVE") { std::fs::write(to, plan.to_json()).unwrap(); }
             let report = run_plan(&suite.system, &plan, if trace { Record::Everything } else { Record::Nothing });
             events += report.events; messages += report.messages; virt += report.virtual_nanos as f64 / 1e9;
             skipped += u32::from(report.skipped);

@@ -99,7 +99,7 @@ struct InFlight {
     seq: u64,
     hard: HardState,
     last: EntryId,
-    snapshot: Option<Index>,
+    snapshot: Option<SnapshotMeta>,
 }
 
 /// The Raft of one server.
@@ -115,6 +115,8 @@ pub struct Raft {
     pub(super) log: Log,
     /// What the latest snapshot stands for. The log may begin in front of its end, never behind it.
     pub(super) snapshot: SnapshotMeta,
+    /// What the latest snapshot on the disk stands for: the one that is sent to those who lag.
+    pub(super) stored: SnapshotMeta,
 
     // --- volatile state on all servers
     pub(super) role: Role,
@@ -161,6 +163,7 @@ pub struct Raft {
     pub(super) snapshot_write: Option<SnapshotWrite>,
     /// A snapshot that the service has not been given yet.
     pub(super) restore: Option<SnapshotMeta>,
+
     pub(super) pieces: Vec<Piece>,
     pub(super) answers: Answers,
     pub(super) events: Vec<Event>,
@@ -211,9 +214,11 @@ impl Raft {
             written_hard: saved.hard,
             snapshot_write: None,
             restore: (covered > Index(0)).then(|| snapshot.clone()),
+
             pieces: Vec::new(),
             answers: Answers::default(),
             events: Vec::new(),
+            stored: snapshot.clone(),
             snapshot,
             log,
             config,
@@ -294,11 +299,12 @@ impl Raft {
         }
     }
 
-    /// Snapshots whose bytes are still needed: the latest, one that waits to be given to the service, and those
-    /// on their way to followers.
+    /// Snapshots whose bytes are still needed: the latest, the one on the disk, one that waits to be given to the
+    /// service, and those on their way to followers.
     pub fn pinned(&self) -> impl Iterator<Item = EntryId> + '_ {
         let restore = self.restore.as_ref().map(|meta| meta.last);
-        std::iter::once(self.snapshot.last).chain(restore).chain(self.pinned_by_followers())
+        let own = [self.snapshot.last, self.stored.last].into_iter();
+        own.chain(restore).chain(self.pinned_by_followers())
     }
 
     // --- shared by all rules
@@ -473,7 +479,7 @@ impl Raft {
             seq: self.seq,
             hard: self.hard,
             last: self.log.last(),
-            snapshot: snapshot.as_ref().map(|snapshot| snapshot.meta.last.index),
+            snapshot: snapshot.as_ref().map(|snapshot| snapshot.meta.clone()),
         });
         Some(Write { seq: self.seq, snapshot, hard, log })
     }
@@ -481,8 +487,10 @@ impl Raft {
     fn on_durable(&mut self, seq: u64) {
         let Some(done) = self.in_flight.take_if(|write| write.seq == seq) else { return };
         self.outbox.saved(done.hard);
-        if let Some(index) = done.snapshot {
-            self.log.saved_snapshot(index);
+        if let Some(meta) = done.snapshot {
+            self.log.saved_snapshot(meta.last.index);
+            self.stored = meta;
+            self.compact_log();
         }
         self.log.saved(done.last);
         self.release();
@@ -505,7 +513,8 @@ impl Raft {
     /// Hands over what is committed, in order: an entry only when it is durable here too, and no more at a time
     /// than the service may fall behind.
     fn hand_over(&mut self, apply: &mut Vec<Apply>) {
-        if let Some(meta) = self.restore.take_if(|meta| self.log.durable() >= meta.last.index) {
+        // The entries that it covers may all be durable; the snapshot itself may not be.
+        if let Some(meta) = self.restore.take_if(|meta| self.stored.last.index >= meta.last.index) {
             self.handed = meta.last.index;
             apply.push(Apply::Snapshot(meta));
         }

@@ -400,11 +400,12 @@ impl Driver {
         for piece in ready.pieces {
             self.stage(piece);
         }
-        if let Some(write) = ready.write {
-            self.begin_write(write);
-        }
+        // Before a write, which may let go of a snapshot of which a piece is still to be sent.
         for outgoing in ready.send {
             self.send(outgoing);
+        }
+        if let Some(write) = ready.write {
+            self.begin_write(write);
         }
         self.deliver(ready.apply);
         for (id, answer) in ready.proposals {
@@ -419,7 +420,7 @@ impl Driver {
         let (to, message) = match outgoing {
             Outgoing::Message { to, message } => (to, message),
             Outgoing::Piece { to, term, snapshot, offset, length } => {
-                let Some(content) = self.contents.get(&snapshot.last) else { return };
+                let content = self.contents.get(&snapshot.last).expect("a snapshot that is being sent is kept");
                 let size = content.len() as u64;
                 let (from, until) = (offset.min(size), offset.saturating_add(length).min(size));
                 let data = content.slice(from as usize..until as usize);
@@ -446,7 +447,7 @@ impl Driver {
             match item {
                 Apply::Entry(entry) => deliveries.items.push_back(Delivery::Entry(entry)),
                 Apply::Snapshot(meta) => {
-                    let content = self.contents.get(&meta.last).cloned().unwrap_or_default();
+                    let content = self.contents.get(&meta.last).cloned().expect("a durable snapshot's bytes are kept");
                     let snapshot = Delivery::Snapshot { meta, content };
                     if bug!(self, ApplyRacesInstall) {
                         deliveries.items.push_front(snapshot);

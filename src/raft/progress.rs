@@ -17,6 +17,8 @@ pub struct Progress {
     pub heard: Time,
     /// The latest round of reads that it has answered.
     pub round: u64,
+    /// It was sent a snapshot and has not caught up with the log since: what it needs next is kept for it.
+    pub trailing: bool,
 }
 
 /// How entries are sent.
@@ -47,7 +49,7 @@ impl Progress {
     /// A follower of whose log nothing is known, at the start of a term: `nextIndex` is one behind the leader's
     /// last entry, `matchIndex` 0.
     pub fn new(next: Index, now: Time) -> Progress {
-        Progress { matched: Index(0), next, mode: Mode::Probe { waiting: false }, heard: now, round: 0 }
+        Progress { matched: Index(0), next, mode: Mode::Probe { waiting: false }, heard: now, round: 0, trailing: false }
     }
 
     /// The follower has everything up to `index`.
@@ -102,6 +104,14 @@ impl Progress {
                 self.next = last.next();
             }
             Mode::Snapshot { .. } => {}
+        }
+    }
+
+    /// The last entry that it needs no more, if what follows must be kept for it.
+    pub fn holds_back(&self) -> Option<Index> {
+        match &self.mode {
+            Mode::Snapshot { snapshot, .. } => Some(snapshot.last.index),
+            _ => self.trailing.then_some(self.matched),
         }
     }
 

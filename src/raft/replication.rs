@@ -75,10 +75,9 @@ impl Raft {
             Mode::Snapshot { .. } => return self.heartbeat_during_snapshot(peer),
         }
         let full = !self.config.empty_heartbeats && progress.is_open(self.config.max_inflight);
-        let entries = if full { self.config.max_entries } else { 0 };
-        if !self.lacks_snapshot(self.progress[&peer].next) {
-            self.send_append(peer, entries);
-        }
+        let (next, entries) = (progress.next, if full { self.config.max_entries } else { 0 });
+        // What it needs may have been compacted while appends to it were on their way, or lost.
+        if self.lacks_snapshot(next) { self.start_snapshot(peer) } else { self.send_append(peer, entries) }
     }
 
     /// Sends each follower what it lacks, as far as its window is open.
@@ -180,7 +179,18 @@ impl Raft {
             self.events.push(Event::Progress { peer: from, matched, next });
             self.maybe_commit();
         }
+        self.has_caught_up(from);
         self.hand_over_leadership(from);
+    }
+
+    /// A follower that was behind the log may be back in it: nothing has to be kept for it any more.
+    fn has_caught_up(&mut self, peer: NodeId) {
+        let covered = self.stored.last.index;
+        let Some(progress) = self.progress.get_mut(&peer) else { return };
+        if progress.trailing && progress.matched >= covered {
+            progress.trailing = false;
+            self.compact_log();
+        }
     }
 
     /// Figure 2, leaders, last rule: what a majority holds durably is committed, if it is of this term. An

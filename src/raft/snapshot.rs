@@ -11,7 +11,8 @@ use super::ready::{Content, Outgoing, Piece, Promise, SnapshotWrite};
 use super::types::{EntryId, Index, Role, SnapshotMeta};
 use labrpc::{Event, NodeId};
 
-/// Heartbeats without an answer after which a follower's snapshot no longer keeps the log from being compacted.
+/// Heartbeats without an answer after which a follower is sent the latest snapshot instead of the one that was
+/// begun, which no longer keeps the log from being compacted.
 const PATIENCE: u32 = 20;
 
 /// A snapshot that is being received.
@@ -43,25 +44,28 @@ impl Raft {
         self.events.push(Event::Compacted { index: last.index, term: last.term });
         let content = Content::FromService(index);
         self.snapshot_write = Some(SnapshotWrite { meta: self.snapshot.clone(), content });
-        self.compact_log();
     }
 
-    /// Forgets what the snapshot covers, except for what a follower will need that is still receiving an older
-    /// one: if the log moved on under it each time, it would never catch up.
-    fn compact_log(&mut self) {
-        let pinned = self.pinned_by_followers().min_by_key(|last| last.index);
-        let to = pinned.filter(|last| last.index < self.snapshot.last.index).unwrap_or(self.snapshot.last);
-        self.log.compact(to);
+    /// Forgets what the snapshot on the disk covers, except for what a follower will need that is receiving an
+    /// older one or catching up behind it: if the log moved on under it each time, it would never arrive.
+    pub(super) fn compact_log(&mut self) {
+        let leads = self.role == Role::Leader;
+        let patience = self.config.heartbeat * PATIENCE;
+        let waits = |progress: &&Progress| leads && self.now < progress.heard + patience;
+        let held = self.progress.values().filter(waits).filter_map(Progress::holds_back).min();
+        // Within bounds: one that is slower than the others' commands will need a later snapshot after all.
+        let last = self.log.last().index.0;
+        let held = held.filter(|index| last - index.0.min(last) < self.config.max_uncommitted);
+        let index = held.map_or(self.stored.last.index, |held| held.min(self.stored.last.index));
+        if let Some(term) = self.log.term_at(index) {
+            self.log.compact(EntryId::new(term, index));
+        }
     }
 
-    /// Snapshots on their way to followers that answer.
+    /// Snapshots on their way to followers.
     pub(super) fn pinned_by_followers(&self) -> impl Iterator<Item = EntryId> + '_ {
         let leads = self.role == Role::Leader;
-        let patient = |progress: &&Progress| match progress.mode {
-            Mode::Snapshot { silent, .. } => silent < PATIENCE,
-            _ => false,
-        };
-        self.progress.values().filter(move |_| leads).filter(patient).filter_map(Progress::pinned)
+        self.progress.values().filter(move |_| leads).filter_map(Progress::pinned)
     }
 
     // --- the leader's side
@@ -76,10 +80,15 @@ impl Raft {
         if bug!(self, SnapshotNeverSentWhenIdle) && self.log.last() == self.log.start() {
             return;
         }
-        let snapshot = self.snapshot.clone();
+        let snapshot = self.stored.clone();
+        if snapshot.last.index < self.log.start().index {
+            // One that was just received and is not on this disk yet: in a moment.
+            return;
+        }
         self.events.push(Event::SnapshotSent { to: peer, index: snapshot.last.index });
         let progress = self.progress.get_mut(&peer).expect("a follower");
         progress.mode = Mode::Snapshot { snapshot, offset: 0, silent: 0 };
+        progress.trailing = true;
         self.send_piece(peer);
     }
 
@@ -103,15 +112,17 @@ impl Raft {
             entries: Vec::new(),
         };
         self.outbox.send_now(peer, Message::Append(append));
+        let latest = self.stored.last;
         let Some(progress) = self.progress.get_mut(&peer) else { return };
-        if let Mode::Snapshot { silent, .. } = &mut progress.mode {
-            *silent = silent.saturating_add(1);
-            let given_up = *silent == PATIENCE;
-            self.send_piece(peer);
-            if given_up {
-                self.compact_log();
-            }
+        let Mode::Snapshot { snapshot, silent, .. } = &mut progress.mode else { return };
+        *silent = silent.saturating_add(1);
+        if *silent < PATIENCE || snapshot.last == latest {
+            return self.send_piece(peer);
         }
+        // It has not answered for long, and there is a newer one by now: the old one is not kept for it any more.
+        progress.mode = Mode::Probe { waiting: false };
+        self.start_snapshot(peer);
+        self.compact_log();
     }
 
     /// An answer to [`Install`].
@@ -138,7 +149,6 @@ impl Raft {
         progress.mode = Mode::Probe { waiting: false };
         progress.next = progress.next.max(reply.snapshot.index.next());
         self.on_accepted(from, reply.snapshot.index);
-        self.compact_log();
     }
 
     // --- the follower's side

@@ -23,10 +23,13 @@ impl Control {
         hands.rng = Rng::new(self.plan.seed, "faults");
         // Commands of their own, apart from the script's.
         hands.commands = 1_000_000;
+        let count = faults.len() as u32;
+        self.shared.set_faults_left(count);
         self.lab.spawn(async move {
-            for fault in faults {
+            for (fault, left) in faults.into_iter().zip((0..count).rev()) {
                 hands.lab.sleep_until(Time::ZERO + fault.at.0).await;
                 hands.act(&fault.act).await;
+                hands.shared.set_faults_left(left);
             }
         });
     }

@@ -24,6 +24,8 @@ pub(super) struct Shared {
     quiet: AtomicBool,
     /// Clients that have not done all that they had to do.
     busy: AtomicU32,
+    /// Timed faults that have not happened yet.
+    faults: AtomicU32,
 }
 
 impl Shared {
@@ -50,6 +52,14 @@ impl Shared {
 
     pub fn end_client(&self) {
         self.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub fn set_faults_left(&self, left: u32) {
+        self.faults.store(left, Ordering::Relaxed);
+    }
+
+    pub fn faults_left(&self) -> u32 {
+        self.faults.load(Ordering::Relaxed)
     }
 
     pub fn busy_clients(&self) -> u32 {
@@ -114,7 +124,7 @@ pub(super) enum Stop {
 impl Control {
     pub fn new(lab: Lab, system: Arc<dyn RaftSystem>, plan: Arc<Plan>) -> Control {
         let peers = Mutex::new(vec![None; plan.servers as usize + 1]);
-        let shared = Arc::new(Shared { plan: plan.clone(), system, peers, quiet: AtomicBool::new(false), busy: AtomicU32::new(0) });
+        let shared = Arc::new(Shared { plan: plan.clone(), system, peers, quiet: AtomicBool::new(false), busy: AtomicU32::new(0), faults: AtomicU32::new(0) });
         let rng = Rng::new(plan.seed, "script");
         Control {
             lab,
@@ -167,12 +177,9 @@ impl Control {
         self.start_clients();
     }
 
-    /// The script is over: what is planned for later must still happen, and clients finish.
+    /// The script is over; what is planned for later must still happen.
     async fn outlast_faults(&mut self) -> Result<(), Stop> {
-        let last = self.plan.faults.iter().map(|fault| fault.at).max();
-        if let Some(last) = last {
-            self.lab.sleep_until(Time::ZERO + last.0).await;
-        }
+        self.until(Time::NEVER, |control| (control.shared.faults_left() == 0).then_some(())).await;
         Ok(())
     }
 
