@@ -114,9 +114,11 @@ impl Control {
     }
 
     fn disconnect(&mut self, who: &Selector) {
-        let nodes = self.resolve_aloud(who);
+        let nodes = self.resolve_aloud(who).minus(self.isolated);
         self.isolated = self.isolated.or(nodes);
-        self.cut_both_ways(nodes, self.all());
+        if !nodes.is_empty() {
+            self.cut_both_ways(nodes, self.all());
+        }
     }
 
     fn connect(&mut self, who: &Selector) {

@@ -15,8 +15,8 @@ mod script;
 mod service;
 mod watcher;
 
-pub use render::Line;
-pub use report::{Outcome, Report};
+pub use render::{Detail, Line};
+pub use report::{Outcome, Report, Summary};
 
 use crate::oracle::violated;
 use crate::plan::Plan;

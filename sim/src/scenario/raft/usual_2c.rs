@@ -147,7 +147,8 @@ fn figure_8_unreliable(draw: &mut Draw) -> Plan {
         size: 16,
         via: Selector::All,
         on: Selector::All,
-        within: Span::secs(20),
+        // With one entry at a time a long backlog takes its time over such a network.
+        within: Span::secs(120),
     });
     plan
 }
@@ -161,6 +162,8 @@ fn clients(count: u32, ops: u32, after: Span) -> Vec<Client> {
 fn unreliable_agree(draw: &mut Draw) -> Plan {
     let mut plan = draw.plan_with_knobs(5);
     plan.net = unreliable();
+    // Clients that try again sooner than a slow cluster can answer would drown it.
+    plan.knobs.client_timeout = Span::secs(2);
     plan.clients = clients(5, 50, Span::ZERO);
     plan.then(Step::AwaitClients { within: Span::secs(120) });
     plan.act(Act::Net(Default::default())).agree(Selector::All);

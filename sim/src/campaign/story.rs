@@ -1,0 +1,129 @@
+//! A red run's story: what did not hold, how to see it again, and what happened last, a column for each server.
+
+use super::pool::Found;
+use super::{Divergence, Job};
+use crate::lab::Line;
+use crate::lab::{Detail, Report};
+use crate::oracle::Violation;
+use labrpc::NodeId;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// How wide lines may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Width(pub usize);
+
+/// Lines shown of a red run unless asked for otherwise.
+const LAST: usize = 40;
+
+/// What was found, in words, with the command that shows it again. `report`: the same run, recorded.
+pub fn story(program: &str, job: &Job, found: &Found, report: Option<&Report>, width: Width) -> String {
+    let mut text = String::new();
+    let replay = replay_command(program, job);
+    let (name, seed) = (&job.scenario, job.seed);
+    match found {
+        Found::Violation(violation) => {
+            let _ = writeln!(text, "VIOLATED  {}  in {} {name}, seed {seed}", violation.check, job.suite);
+            text.push_str(&explained(violation));
+        }
+        Found::Hung(patience) => {
+            let _ = writeln!(text, "HUNG  {} {name}, seed {seed}", job.suite);
+            let _ = writeln!(text, "  {}", hung(*patience));
+        }
+        Found::Died(how) => {
+            let _ = writeln!(text, "DIED  {} {name}, seed {seed}", job.suite);
+            let _ = writeln!(text, "  the process of the run ended: {how}");
+        }
+        Found::Diverged(divergence) => {
+            let _ = writeln!(text, "DIVERGED  {} {name}, seed {seed}", job.suite);
+            text.push_str(&parted(divergence));
+        }
+    }
+    if let Some(report) = report {
+        if let Found::Violation(violation) = found {
+            let at = violation.at;
+            let lines: Vec<&Line> = report.trace.iter().filter(|line| line.detail < Detail::Machinery).collect();
+            let shown = &lines[lines.len().saturating_sub(LAST)..];
+            let _ = writeln!(text, "  The last {} events (at {:.6} s it was seen):\n", shown.len(), at as f64 / 1e9);
+            text.push_str(&columns(shown, servers(report), width));
+        }
+    }
+    let _ = writeln!(text, "\n  Replay it:  {replay}\n  All of it:  {replay} --trace");
+    text
+}
+
+fn servers(report: &Report) -> u32 {
+    report.trace.iter().filter_map(|line| line.node).map(|node| node.0).max().unwrap_or(0)
+}
+
+fn explained(violation: &Violation) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "  {}", violation.detail);
+    let _ = writeln!(text, "  Property: {}", violation.property);
+    let _ = writeln!(text, "  Source:   {}", violation.source);
+    let _ = writeln!(text, "  Lesson:   {}", violation.lesson);
+    text
+}
+
+fn hung(patience: Duration) -> String {
+    format!("it did not end within {patience:?} of real time: some code loops without ever waiting. Its process was ended")
+}
+
+fn parted(divergence: &Divergence) -> String {
+    let mut text = String::new();
+    if divergence.one.is_empty() && divergence.other.is_empty() {
+        text.push_str("  made again it had another digest, and made twice more the same: it depends on something rare\n");
+        return text;
+    }
+    text.push_str("  made twice, it goes two ways. Something reads a clock, entropy, an address or a hash order.\n");
+    text.push_str("  Both begin:\n");
+    divergence.common.iter().for_each(|line| _ = writeln!(text, "      {line}"));
+    text.push_str("  and go on with either\n");
+    divergence.one.iter().for_each(|line| _ = writeln!(text, "    A {line}"));
+    text.push_str("  or\n");
+    divergence.other.iter().for_each(|line| _ = writeln!(text, "    B {line}"));
+    text
+}
+
+/// The command that makes the run again.
+pub fn replay_command(program: &str, job: &Job) -> String {
+    let mut command = format!("{program} replay {} --seed {}", job.scenario, job.seed);
+    if let Some(bug) = &job.bug {
+        let _ = write!(command, " --bug {bug}");
+    }
+    for mute in &job.mute {
+        let _ = write!(command, " --mute {mute}");
+    }
+    command
+}
+
+/// A whole trace, down to a level of detail.
+pub fn trace(report: &Report, detail: Detail, width: Width) -> String {
+    let lines: Vec<&Line> = report.trace.iter().filter(|line| line.detail <= detail).collect();
+    columns(&lines, servers(report), width)
+}
+
+/// A column for each server; what the laboratory does goes across.
+fn columns(lines: &[&Line], servers: u32, width: Width) -> String {
+    let time = 11;
+    let column = ((width.0.saturating_sub(time + 2)) / servers.max(1) as usize).clamp(22, 48);
+    let mut text = String::new();
+    let heads: String = (1..=servers).map(|n| format!("{:<column$}", NodeId(n).to_string())).collect();
+    let _ = writeln!(text, "{:>time$}  {}", "seconds", heads.trim_end());
+    let mut last = u64::MAX;
+    for line in lines {
+        let at = if line.at / 1_000 == last { String::new() } else { format!("{:.6}", line.at as f64 / 1e9) };
+        last = line.at / 1_000;
+        match line.node.filter(|node| node.0 > 0) {
+            None => _ = writeln!(text, "{at:>time$}  == {}", line.text),
+            Some(node) => {
+                let indent = (node.0 as usize - 1) * column;
+                // The last column may run on; the others must leave room for their neighbours.
+                let room = if node.0 == servers { usize::MAX } else { width.0.max(time + 2 + servers as usize * column) };
+                let shown: String = line.text.chars().take(room).collect();
+                let _ = writeln!(text, "{at:>time$}  {:indent$}{shown}", "");
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,70 @@
+//! `list`: what there is.
+
+use super::{OK, Usage};
+use crate::oracle::{MARKS, Needs, cards};
+use crate::scenario::{Group, Suite};
+use clap::ValueEnum;
+
+/// What to list.
+#[derive(clap::Args)]
+pub struct Args {
+    /// What to list.
+    #[arg(value_enum, default_value_t = What::Scenarios)]
+    what: What,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    /// The scenarios of each suite.
+    Scenarios,
+    /// The bugs that can be planted.
+    Bugs,
+    /// What is checked, and where it comes from.
+    Checks,
+    /// The rare situations that are counted.
+    Marks,
+}
+
+pub fn list(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
+    match args.what {
+        What::Scenarios => suites.iter().for_each(scenarios),
+        What::Bugs => suites.iter().for_each(bugs),
+        What::Checks => checks(),
+        What::Marks => MARKS.iter().for_each(|mark| println!("{mark}")),
+    }
+    Ok(OK)
+}
+
+fn scenarios(suite: &Suite) {
+    println!("{}: {} scenarios", suite.name, suite.scenarios.len());
+    for scenario in &suite.scenarios {
+        let group = match scenario.group {
+            Group::Usual => "usual",
+            Group::Ours => "ours",
+            Group::Directed => "directed",
+        };
+        println!("  {:<30} {group:<9} {}", scenario.name, scenario.about);
+    }
+}
+
+fn bugs(suite: &Suite) {
+    let bugs = suite.system.bugs();
+    println!("{}: {} bugs", suite.name, bugs.len());
+    for bug in bugs {
+        println!("  {:<32} {}", bug.name, bug.about);
+        if let Some((scenario, check)) = bug.directed {
+            println!("  {:<32} directed scenario {scenario}, first seen by {check}", "");
+        }
+    }
+}
+
+fn checks() {
+    for card in cards() {
+        let needs = match card.needs {
+            Needs::Nothing => "",
+            Needs::Events => " (needs events)",
+            Needs::Wire => " (needs explained messages)",
+        };
+        println!("{:<22} {}{needs}\n{:<22} {}", card.id, card.property, "", card.source);
+    }
+}

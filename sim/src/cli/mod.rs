@@ -1,0 +1,86 @@
+//! The command line: for this repository's systems, and for whoever brings their own.
+//!
+//! ```no_run
+//! # fn my_suites() -> Vec<sim::scenario::Suite> { Vec::new() }
+//! fn main() -> std::process::ExitCode {
+//!     sim::cli::main(&my_suites())
+//! }
+//! ```
+
+mod list;
+mod near;
+mod replay;
+mod run;
+
+use crate::campaign;
+use crate::scenario::Suite;
+use clap::{Parser, Subcommand};
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+/// Everything was as it should be.
+pub const OK: u8 = 0;
+/// Something did not hold.
+pub const VIOLATION: u8 = 1;
+/// The command line, a plan or a file makes no sense.
+pub const USAGE: u8 = 2;
+/// Something could not be decided.
+pub const UNKNOWN: u8 = 3;
+
+/// A laboratory for distributed systems: runs them thousands of times, one seed each, under faults.
+#[derive(Parser)]
+#[command(version, about, after_help = "Exit codes: 0 ok, 1 violation, 2 usage, 3 unknown.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show what there is: scenarios, planted bugs, checks, marks.
+    List(list::Args),
+    /// Run scenarios for many seeds.
+    Run(run::Args),
+    /// Run one plan again and tell its story.
+    Replay(replay::Args),
+    /// Print the plan of a scenario and a seed.
+    Plan(replay::PlanArgs),
+}
+
+/// Why a command was not carried out: one line that says what to do.
+struct Usage(String);
+
+/// The program, for these suites. What it returns is its exit code.
+pub fn main(suites: &[Suite]) -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some(campaign::WORKER) {
+        return ExitCode::from(if campaign::work(suites) { OK } else { USAGE });
+    }
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::List(args) => list::list(suites, &args),
+        Command::Run(args) => run::run(suites, &args),
+        Command::Replay(args) => replay::replay(suites, &args),
+        Command::Plan(args) => replay::print_plan(suites, &args),
+    };
+    ExitCode::from(outcome.unwrap_or_else(|Usage(why)| {
+        eprintln!("error: {why}");
+        USAGE
+    }))
+}
+
+/// How this program was called, for commands that are printed.
+fn program() -> String {
+    let path = std::env::args().next().unwrap_or_default();
+    let name = std::path::Path::new(&path).file_name().map(|name| name.to_string_lossy().into_owned());
+    // Under cargo the program has no name that a shell would find.
+    match std::env::var_os("CARGO") {
+        Some(_) => "cargo run --release --".into(),
+        None => name.unwrap_or(path),
+    }
+}
+
+fn width() -> campaign::Width {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let terminal = std::io::stdout().is_terminal();
+    campaign::Width(columns.unwrap_or(if terminal { 160 } else { 200 }))
+}

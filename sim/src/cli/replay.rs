@@ -1,0 +1,137 @@
+//! `replay`: one run again, and its story. `plan`: a run as data.
+
+use super::{OK, Usage, VIOLATION, near, program, width};
+use crate::campaign::{Found, Job, story, trace};
+use crate::lab::{Detail, Record, Report, run_plan};
+use crate::plan::Plan;
+use crate::scenario::Suite;
+use clap::ValueEnum;
+use std::path::Path;
+
+/// Which run.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A scenario, or a file with a plan.
+    what: String,
+    /// The seed, for a scenario.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Plant a bug.
+    #[arg(long, value_name = "NAME")]
+    bug: Option<String>,
+    /// Switch a check off.
+    #[arg(long, value_name = "CHECK")]
+    mute: Vec<String>,
+    /// Print every event; `story` only what changes the run's course, `all` timers and disks too.
+    #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "messages", value_name = "HOW MUCH")]
+    trace: Option<Level>,
+}
+
+/// Which plan.
+#[derive(clap::Args)]
+pub struct PlanArgs {
+    /// The scenario.
+    scenario: String,
+    /// The seed.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Plant a bug.
+    #[arg(long, value_name = "NAME")]
+    bug: Option<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Level {
+    Story,
+    Messages,
+    All,
+}
+
+impl Level {
+    fn detail(self) -> Detail {
+        match self {
+            Level::Story => Detail::Story,
+            Level::Messages => Detail::Message,
+            Level::All => Detail::Machinery,
+        }
+    }
+}
+
+pub fn replay(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
+    let (suite, mut plan) = find(suites, &args.what, args.seed, args.bug.as_deref())?;
+    args.mute.iter().try_for_each(|name| near::check(name))?;
+    plan.mute.extend(args.mute.clone());
+    let report = run_plan(&suite.system, &plan, Record::Everything);
+    if let Some(level) = args.trace {
+        println!("{}", trace(&report, level.detail(), width()));
+    }
+    print!("{}", summary(&report));
+    let Some(violation) = report.violation() else {
+        return Ok(OK);
+    };
+    let job = Job {
+        suite: plan.suite.clone(),
+        scenario: if is_file(&args.what) { args.what.clone() } else { plan.scenario.clone() },
+        seed: plan.seed,
+        bug: plan.bug.clone(),
+        mute: args.mute.clone(),
+    };
+    let found = Found::Violation(Box::new(violation.clone()));
+    // The trace was just printed; its end need not be printed again.
+    let shown = if args.trace.is_some() { None } else { Some(&report) };
+    println!("\n{}", story(&program(), &job, &found, shown, width()));
+    Ok(VIOLATION)
+}
+
+pub fn print_plan(suites: &[Suite], args: &PlanArgs) -> Result<u8, Usage> {
+    let (_, plan) = find(suites, &args.scenario, args.seed, args.bug.as_deref())?;
+    print!("{}", plan.to_json());
+    Ok(OK)
+}
+
+fn is_file(what: &str) -> bool {
+    what.ends_with(".json") || Path::new(what).is_file()
+}
+
+fn find<'a>(suites: &'a [Suite], what: &str, seed: u64, bug: Option<&str>) -> Result<(&'a Suite, Plan), Usage> {
+    if let Some(bug) = bug {
+        near::bug(&suites.iter().collect::<Vec<_>>(), bug)?;
+    }
+    if is_file(what) {
+        let text = std::fs::read_to_string(what).map_err(|error| Usage(format!("cannot read `{what}`: {error}")))?;
+        let mut plan = Plan::from_json(&text).map_err(|error| Usage(format!("`{what}`: {error}")))?;
+        let suite = suites.iter().find(|suite| suite.name == plan.suite).ok_or_else(|| {
+            near::unknown("suite", &plan.suite, suites.iter().map(|suite| suite.name))
+        })?;
+        if let Some(planted) = &plan.bug {
+            near::bug(&[suite], planted)?;
+        }
+        plan.bug = bug.map(String::from).or(plan.bug);
+        return Ok((suite, plan));
+    }
+    for suite in suites {
+        if let Some(scenario) = suite.scenario(what) {
+            return Ok((suite, suite.plan(scenario, seed, bug)));
+        }
+    }
+    let names = suites.iter().flat_map(|suite| suite.scenarios.iter().map(|scenario| scenario.name));
+    Err(near::unknown("scenario", what, names))
+}
+
+fn summary(report: &Report) -> String {
+    let bug = report.bug.as_ref().map_or(String::new(), |bug| format!(", bug {bug}"));
+    let skipped = if report.skipped { "; its situation did not come about" } else { "" };
+    let verdict = if report.violation().is_some() { "VIOLATED" } else { "ok" };
+    format!(
+        "{} {}, seed {}{bug}: {verdict}{skipped}\n  {} events, {} messages, {:.3} simulated s, {} entries committed, \
+         digest {:016x}\n",
+        report.suite,
+        report.scenario,
+        report.seed,
+        report.events,
+        report.messages,
+        report.virtual_nanos as f64 / 1e9,
+        report.commits,
+        report.digest
+    )
+}
