@@ -15,6 +15,7 @@
 
 use crate::env::Env;
 use bytes::Bytes;
+use std::borrow::Cow;
 
 /// Why an operation of the disk failed. Each names the file.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -35,17 +36,17 @@ pub enum DiskError {
 
 /// What a node asks of its disk.
 #[derive(Clone, Debug)]
-pub(crate) enum DiskOp {
-    Append { file: String, bytes: Bytes },
-    WriteAt { file: String, offset: u64, bytes: Bytes },
-    Truncate { file: String, len: u64 },
-    Rename { from: String, to: String },
-    Remove { file: String },
-    Sync { file: String },
+pub(crate) enum DiskOp<'a> {
+    Append { file: Cow<'a, str>, bytes: Bytes },
+    WriteAt { file: Cow<'a, str>, offset: u64, bytes: Bytes },
+    Truncate { file: Cow<'a, str>, len: u64 },
+    Rename { from: Cow<'a, str>, to: Cow<'a, str> },
+    Remove { file: Cow<'a, str> },
+    Sync { file: Cow<'a, str> },
     SyncDir,
 }
 
-impl DiskOp {
+impl DiskOp<'_> {
     /// The file it is about; for a rename the new name, for the directory nothing.
     pub fn file(&self) -> &str {
         match self {
@@ -56,6 +57,20 @@ impl DiskOp {
             | DiskOp::Sync { file }
             | DiskOp::Rename { to: file, .. } => file,
             DiskOp::SyncDir => "",
+        }
+    }
+
+    /// The same, for later.
+    pub fn into_owned(self) -> DiskOp<'static> {
+        let own = |name: Cow<'_, str>| Cow::Owned(name.into_owned());
+        match self {
+            DiskOp::Append { file, bytes } => DiskOp::Append { file: own(file), bytes },
+            DiskOp::WriteAt { file, offset, bytes } => DiskOp::WriteAt { file: own(file), offset, bytes },
+            DiskOp::Truncate { file, len } => DiskOp::Truncate { file: own(file), len },
+            DiskOp::Rename { from, to } => DiskOp::Rename { from: own(from), to: own(to) },
+            DiskOp::Remove { file } => DiskOp::Remove { file: own(file) },
+            DiskOp::Sync { file } => DiskOp::Sync { file: own(file) },
+            DiskOp::SyncDir => DiskOp::SyncDir,
         }
     }
 }

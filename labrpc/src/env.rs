@@ -179,7 +179,7 @@ impl Env {
         Disk::of(self.clone())
     }
 
-    pub(crate) async fn disk_op(&self, op: DiskOp) -> Result<(), DiskError> {
+    pub(crate) async fn disk_op(&self, op: DiskOp<'_>) -> Result<(), DiskError> {
         match &self.backend {
             Backend::Sim(env) => env.disk(op).await,
         }

@@ -59,7 +59,7 @@ impl fmt::Debug for Kind {
 }
 
 /// Which way a message goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// Nobody waits for an answer ([`crate::Env::send`]).

@@ -276,6 +276,13 @@ impl Raft {
         }
     }
 
+    /// Whether something can only go on when the service has applied more: reads, or entries that it has no room
+    /// for.
+    pub fn waits_for_service(&self) -> bool {
+        let full = self.handed.0 >= self.applied.0 + self.config.max_unapplied;
+        full || self.reads.wait_for_service()
+    }
+
     /// Everything that must survive a crash, as it stands in memory: what the disk holds when the latest write
     /// is done. For a log that is rewritten.
     pub fn image(&self) -> Saved {

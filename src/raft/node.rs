@@ -19,10 +19,11 @@ use bytes::Bytes;
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
 use labrpc::persister::{Persister, PersisterBug, Refused};
-use labrpc::{DiskError, Env, NodeId, Sleep};
+use labrpc::{DiskError, Env, NodeId, Sleep, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -75,6 +76,10 @@ pub struct Node {
 /// What the service and the driver share. No lock is held while anybody waits.
 struct Shared {
     view: Mutex<View>,
+    /// What the service has applied. The driver looks at it when it is awake; it is woken for it only when something
+    /// waits for the service.
+    applied: AtomicU64,
+    applied_wanted: AtomicBool,
     calls: Mutex<Mailbox<Call>>,
     deliveries: Mutex<Mailbox<Delivery>>,
 }
@@ -121,7 +126,6 @@ enum Call {
     Start(Bytes, oneshot::Sender<Result<EntryId, Unavailable>>),
     Read(oneshot::Sender<Result<Index, Unavailable>>),
     Snapshot(Index, Bytes),
-    Applied(Index),
     Transfer(NodeId),
 }
 
@@ -148,6 +152,8 @@ impl Node {
         let raft = Raft::new(config.clone(), saved, env.now(), env.rng("raft"));
         let shared = Arc::new(Shared {
             view: Mutex::new(raft.view()),
+            applied: AtomicU64::new(0),
+            applied_wanted: AtomicBool::new(false),
             calls: Mailbox::new(),
             deliveries: Mailbox::new(),
         });
@@ -162,9 +168,11 @@ impl Node {
             staged: Vec::new(),
             received: BTreeMap::new(),
             callers: Callers::default(),
+            applied: Index(0),
             alarm,
-            alarm_set: false,
+            alarm_set: None,
             turn: 0,
+            scratch: Vec::new(),
             config,
             env: env.clone(),
         };
@@ -213,7 +221,11 @@ impl Node {
 
     /// The service has done everything up to `index`.
     pub fn applied(&self, index: Index) {
-        self.call(Call::Applied(index));
+        // The driver says what it wants before it looks; here it is the other way round. One of the two sees.
+        self.shared.applied.fetch_max(index.0, Ordering::SeqCst);
+        if self.shared.applied_wanted.swap(false, Ordering::SeqCst) {
+            lock(&self.shared.calls).wake();
+        }
     }
 
     /// Hands leadership to `to`, if this server leads. It may not work out.
@@ -268,11 +280,14 @@ struct Driver {
     /// Received whole, and not yet written.
     received: BTreeMap<EntryId, Bytes>,
     callers: Callers,
+    /// What the core knows the service to have applied.
+    applied: Index,
     alarm: Sleep,
-    /// The alarm was polled since it was last set, so it will wake this task.
-    alarm_set: bool,
+    /// When the alarm will wake this task, if it was set.
+    alarm_set: Option<Time>,
     /// Which source of inputs is asked first.
     turn: usize,
+    scratch: Vec<u8>,
 }
 
 impl Driver {
@@ -295,32 +310,39 @@ impl Driver {
     /// Feeds the core what is there, up to the bound. Ready when it was fed something, or the disk failed.
     fn poll_inputs(&mut self, context: &mut Context<'_>) -> Poll<Result<(), DiskError>> {
         let bound = self.options.inputs_per_ready.unwrap_or(usize::MAX);
+        let now = self.env.now();
         let mut fed = 0;
+        self.shared.applied_wanted.store(self.raft.waits_for_service(), Ordering::SeqCst);
+        let applied = Index(self.shared.applied.load(Ordering::SeqCst));
+        if applied > self.applied {
+            self.applied = applied;
+            self.raft.step(now, Input::Applied { index: applied });
+            fed += 1;
+        }
         while fed < bound {
-            match self.poll_one(context) {
-                Poll::Ready(Ok(())) => fed += 1,
+            match self.poll_one(now, context) {
+                Poll::Ready(Ok(input)) => input.into_iter().for_each(|input| self.raft.step(now, input)),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending if fed == 0 => return Poll::Pending,
                 Poll::Pending => break,
             }
+            fed += 1;
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Feeds the core one input. The sources take turns in being asked first, so that none starves another.
-    fn poll_one(&mut self, context: &mut Context<'_>) -> Poll<Result<(), DiskError>> {
+    /// One input. The sources take turns in being asked first, so that none starves another.
+    fn poll_one(&mut self, now: Time, context: &mut Context<'_>) -> Poll<Result<Option<Input>, DiskError>> {
         for _ in 0..4 {
             self.turn = (self.turn + 1) % 4;
             let input = match self.turn {
                 0 => self.poll_disk(context)?,
-                1 => self.poll_alarm(context),
+                1 => self.poll_alarm(now, context),
                 2 => self.poll_message(context),
                 _ => self.poll_call(context),
             };
             if let Poll::Ready(input) = input {
-                let now = self.env.now();
-                input.into_iter().for_each(|input| self.raft.step(now, input));
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Ok(input));
             }
         }
         Poll::Pending
@@ -334,28 +356,19 @@ impl Driver {
         Poll::Ready(outcome.map(|()| Some(Input::Durable { seq })))
     }
 
-    fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<Option<Input>> {
-        // A deadline that moved away is looked at when the old one comes: most alarms are put off by the next
-        // heartbeat, and setting them anew each time would cost more than waking once too often.
-        if self.raft.deadline() < self.alarm.until() {
-            self.alarm.reset(self.raft.deadline());
-            self.alarm_set = false;
-        }
-        if self.alarm_set && self.env.now() < self.alarm.until() {
+    /// A deadline that has moved away is looked at when the old one comes: most are put off by the next heartbeat,
+    /// and setting the alarm anew each time would cost more than waking once too often.
+    fn poll_alarm(&mut self, now: Time, context: &mut Context<'_>) -> Poll<Option<Input>> {
+        let deadline = self.raft.deadline();
+        if now < deadline && self.alarm_set.is_some_and(|at| now < at && at <= deadline) {
             return Poll::Pending;
         }
-        loop {
-            self.alarm_set = true;
-            if Pin::new(&mut self.alarm).poll(context).is_pending() {
-                return Poll::Pending;
-            }
-            let due = self.raft.deadline() <= self.alarm.until();
-            self.alarm_set = false;
-            self.alarm.reset(if due { labrpc::Time::NEVER } else { self.raft.deadline() });
-            if due {
-                return Poll::Ready(Some(Input::Alarm));
-            }
+        self.alarm.reset(deadline);
+        self.alarm_set = Some(deadline);
+        if now >= deadline {
+            return Poll::Ready(Some(Input::Alarm));
         }
+        Pin::new(&mut self.alarm).poll(context).map(|()| Some(Input::Alarm))
     }
 
     fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Option<Input>> {
@@ -386,7 +399,6 @@ impl Driver {
                 self.offered.insert(index, content);
                 Input::Compact { index }
             }
-            Call::Applied(index) => Input::Applied { index },
             Call::Transfer(to) => Input::Transfer { to },
         }))
     }
@@ -427,7 +439,10 @@ impl Driver {
                 (to, Message::Install(Install { term, snapshot, offset, done: until == size, data }))
             }
         };
-        self.env.send(to, message.kind(), labgob::encode(&message).expect("messages are bounded far below the limit"));
+        // Into a buffer that is kept, and out of it at its exact size: one allocation a message.
+        self.scratch.clear();
+        labgob::encode_into(&mut self.scratch, &message).expect("messages are bounded far below the limit");
+        self.env.send(to, message.kind(), Bytes::copy_from_slice(&self.scratch));
     }
 
     fn stage(&mut self, piece: Piece) {
@@ -471,8 +486,7 @@ impl Driver {
         if snapshot.is_some() {
             let image = self.raft.image();
             let whole = storage::records_of(&image);
-            let size: usize = whole.iter().map(Vec::len).sum();
-            rewrite = persister.log_size() > REWRITE_ABOVE.max(REWRITE_FACTOR * size as u64);
+            rewrite = persister.log_size() > REWRITE_ABOVE.max(REWRITE_FACTOR * whole.size() as u64);
             if rewrite {
                 records = whole;
             }
@@ -504,13 +518,13 @@ impl Driver {
 async fn store(
     mut persister: Box<Persister>,
     snapshot: Option<(EntryId, Bytes)>,
-    records: Vec<Vec<u8>>,
+    records: storage::Records,
     rewrite: bool,
     hasty: bool,
 ) -> (Box<Persister>, Result<(), DiskError>) {
     let id = snapshot.as_ref().map(|(last, _)| storage::snapshot_id(*last));
     let outcome = async {
-        let records = records.iter().map(|record| &record[..]);
+        let records = records.iter();
         if let (Some((_, content)), Some(id), false) = (&snapshot, id, hasty) {
             persister.write_snapshot(id, content).await?;
         }

@@ -37,6 +37,11 @@ impl Reads {
         due
     }
 
+    /// Whether reads are confirmed and wait for the service.
+    pub fn wait_for_service(&self) -> bool {
+        !self.confirmed.is_empty()
+    }
+
     fn register(&mut self, id: u64, index: Index) {
         // Several reads at once share a round, which leaves with the next messages.
         self.next_round = true;

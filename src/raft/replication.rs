@@ -66,13 +66,12 @@ impl Raft {
         }
     }
 
+    /// An append that carries nothing, or with the knob what there is. Its answer also tells whether the logs agree
+    /// in front of `next`: where a probe was lost, the heartbeat takes its place.
     fn heartbeat(&mut self, peer: NodeId) {
-        let Some(progress) = self.progress.get_mut(&peer) else { return };
-        match &mut progress.mode {
-            // Whatever was on its way may be lost; from now on it counts as such.
-            Mode::Probe { waiting } => *waiting = false,
-            Mode::Replicate { .. } => {}
-            Mode::Snapshot { .. } => return self.heartbeat_during_snapshot(peer),
+        let Some(progress) = self.progress.get(&peer) else { return };
+        if matches!(progress.mode, Mode::Snapshot { .. }) {
+            return self.heartbeat_during_snapshot(peer);
         }
         let full = !self.config.empty_heartbeats && progress.is_open(self.config.max_inflight);
         let (next, entries) = (progress.next, if full { self.config.max_entries } else { 0 });

@@ -38,8 +38,41 @@ pub fn snapshot_id(last: EntryId) -> SnapshotId {
     SnapshotId(last.index.0, last.term.0)
 }
 
-/// The records of a write, encoded.
-pub fn records(write: &Write) -> Vec<Vec<u8>> {
+/// Encoded records, one behind the other.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Records {
+    fn push(&mut self, record: &Record) {
+        labgob::encode_into(&mut self.bytes, record).expect("commands are bounded far below labgob's limit");
+        self.ends.push(self.bytes.len());
+    }
+
+    /// Bytes in all of them.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Each record.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
+    }
+}
+
+impl FromIterator<Record> for Records {
+    fn from_iter<I: IntoIterator<Item = Record>>(all: I) -> Records {
+        let mut records = Records::default();
+        all.into_iter().for_each(|record| records.push(&record));
+        records
+    }
+}
+
+/// The records of a write.
+pub fn records(write: &Write) -> Records {
     let snapshot = write.snapshot.iter().map(|snapshot| Record::Snapshot(snapshot.meta.clone()));
     let hard = write.hard.iter().map(|hard| Record::Hard(*hard));
     let log = write.log.iter().flat_map(|log| {
@@ -47,18 +80,14 @@ pub fn records(write: &Write) -> Vec<Vec<u8>> {
         let cut = log.entries.is_empty().then_some(Record::Cut(log.after));
         cut.into_iter().chain(log.entries.iter().cloned().map(Record::Entry))
     });
-    snapshot.chain(hard).chain(log).map(|record| encode(&record)).collect()
+    snapshot.chain(hard).chain(log).collect()
 }
 
-/// The records that say all of a state, encoded.
-pub fn records_of(saved: &Saved) -> Vec<Vec<u8>> {
+/// The records that say all of a state.
+pub fn records_of(saved: &Saved) -> Records {
     let snapshot = saved.snapshot.iter().cloned().map(Record::Snapshot);
     let entries = saved.entries.iter().cloned().map(Record::Entry);
-    snapshot.chain([Record::Hard(saved.hard)]).chain(entries).map(|record| encode(&record)).collect()
-}
-
-fn encode(record: &Record) -> Vec<u8> {
-    labgob::encode(record).expect("commands are bounded far below labgob's limit")
+    snapshot.chain([Record::Hard(saved.hard)]).chain(entries).collect()
 }
 
 /// A record as it was written.
@@ -140,8 +169,7 @@ mod tests {
     }
 
     fn replayed(records: Vec<Record>) -> Result<Saved, Hole> {
-        let bytes: Vec<Vec<u8>> = records.iter().map(encode).collect();
-        Saved::recover(bytes.iter().map(|record| &record[..]))
+        Saved::recover(records.into_iter().collect::<Records>().iter())
     }
 
     fn ids(saved: &Saved) -> Vec<(u64, u64)> {
@@ -178,10 +206,8 @@ mod tests {
             hard: Some(HardState { term: Term(3), vote: Some(NodeId(2)) }),
             log: Some(LogWrite { after: Index(4), entries: vec![entry(5, 3), entry(6, 3)] }),
         };
-        let bytes = records(&write);
-        let saved = Saved::recover(bytes.iter().map(|record| &record[..])).unwrap();
-        let again = records_of(&saved);
-        assert_eq!(Saved::recover(again.iter().map(|record| &record[..])).unwrap(), saved);
+        let saved = Saved::recover(records(&write).iter()).unwrap();
+        assert_eq!(Saved::recover(records_of(&saved).iter()).unwrap(), saved);
         assert_eq!(ids(&saved), [(5, 3), (6, 3)]);
     }
 
@@ -189,8 +215,8 @@ mod tests {
     fn a_cut_without_entries_is_said() {
         let log = Some(LogWrite { after: Index(1), entries: vec![] });
         let write = Write { seq: 1, snapshot: None, hard: None, log };
-        let mut all: Vec<Vec<u8>> = [entry(1, 1), entry(2, 1)].map(|entry| encode(&Record::Entry(entry))).to_vec();
-        all.extend(records(&write));
-        assert_eq!(ids(&Saved::recover(all.iter().map(|record| &record[..])).unwrap()), [(1, 1)]);
+        let log: Records = [entry(1, 1), entry(2, 1)].map(Record::Entry).into_iter().collect();
+        let cut = records(&write);
+        assert_eq!(ids(&Saved::recover(log.iter().chain(cut.iter())).unwrap()), [(1, 1)]);
     }
 }

@@ -264,7 +264,6 @@ pub struct Persister {
     generation: u64,
     file: String,
     tail: Tail,
-    buffer: Vec<u8>,
     bug: Option<PersisterBug>,
 }
 
@@ -289,7 +288,7 @@ impl Persister {
         let tail = Tail::new(0);
         let file = String::new();
         let identity = identity.to_string();
-        let mut persister = Persister { disk, identity, generation: 0, file, tail, buffer: Vec::new(), bug };
+        let mut persister = Persister { disk, identity, generation: 0, file, tail, bug };
         let read = match read_log(&image, &persister.identity) {
             Err(_) if bug!(persister, TornStateFile) => None,
             read => read?,
@@ -319,12 +318,12 @@ impl Persister {
     /// # Errors
     /// [`DiskError`].
     pub async fn append<'a>(&mut self, records: impl Iterator<Item = &'a [u8]>) -> Result<(), DiskError> {
-        self.buffer.clear();
-        records.for_each(|record| self.tail.append(&mut self.buffer, record));
-        if self.buffer.is_empty() {
+        let mut frames = Vec::with_capacity(256);
+        records.for_each(|record| self.tail.append(&mut frames, record));
+        if frames.is_empty() {
             return Ok(());
         }
-        self.disk.append(&self.file, self.buffer.clone()).await
+        self.disk.append(&self.file, frames).await
     }
 
     /// Makes the log durable, up to its end.

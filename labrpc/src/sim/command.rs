@@ -15,9 +15,10 @@ impl World {
         }
         // These are shown as what they are, when they happen.
         let shown = matches!(command, Command::Crash { .. } | Command::Boot { .. } | Command::Pause { .. })
-            || matches!(command, Command::Resume { .. } | Command::After(..) | Command::End);
+            || matches!(command, Command::Resume { .. } | Command::After(..) | Command::End)
+            || matches!(command, Command::TellWhenIdle { .. });
         if !shown {
-            self.see(&Observed::Ordered { what: &command.to_string() });
+            self.see(&Observed::Ordered { what: &command });
         }
         match command {
             Command::Cut { from, to } => self.net.cut(from, to),
@@ -51,6 +52,7 @@ impl World {
                 self.nodes[node.slot()].disk.corrupt(&file, offset);
             }
             Command::Service { node, span } => self.nodes[node.slot()].service = span.nanos(),
+            Command::TellWhenIdle { node } => self.nodes[node.slot()].tell_when_idle = true,
             Command::After(span, command) => self.order_later(span.nanos(), *command),
             Command::End => self.end(Ending::Hook),
         }
@@ -127,6 +129,7 @@ impl fmt::Display for Command {
             Command::StallDisk { node, span } => write!(f, "disk of {node} stalls for {span}"),
             Command::Corrupt { node, file, offset } => write!(f, "bit flip in `{file}` of {node} at {offset}"),
             Command::Service { node, span } => write!(f, "{node} takes {span} for each message"),
+            Command::TellWhenIdle { node } => write!(f, "tell when {node} has handled its messages"),
             Command::After(span, command) => write!(f, "in {span}: {command}"),
             Command::End => write!(f, "end"),
         }

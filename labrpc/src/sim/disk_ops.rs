@@ -9,7 +9,7 @@ use crate::disk::{DiskError, DiskOp};
 use std::task::{Context, Poll, Waker};
 
 /// The label under which a crash can strike it.
-fn effect(op: &DiskOp) -> Effect {
+fn effect(op: &DiskOp<'_>) -> Effect {
     match op {
         DiskOp::Append { .. } | DiskOp::WriteAt { .. } => Effect::Write,
         DiskOp::Truncate { .. } => Effect::Truncate,
@@ -22,7 +22,7 @@ fn effect(op: &DiskOp) -> Effect {
 
 /// An operation that was asked for and has not completed, or whose outcome nobody has fetched.
 pub(crate) struct InFlight {
-    op: DiskOp,
+    op: DiskOp<'static>,
     /// For a sync: what it will cover.
     point: Option<SyncPoint>,
     nth: u64,
@@ -41,7 +41,7 @@ pub(crate) enum Issued {
 
 impl World {
     /// Asks the disk for something.
-    pub fn disk_issue(&mut self, who: Who, op: DiskOp) -> Issued {
+    pub fn disk_issue(&mut self, who: Who, op: DiskOp<'_>) -> Issued {
         if !self.enter(who, effect(&op), op.file()) {
             return Issued::Never;
         }
@@ -61,7 +61,7 @@ impl World {
             let outcome = self.perform(who, &op, point, nth);
             return if self.leave(who, effect(&op), op.file()) { Issued::Done(outcome) } else { Issued::Never };
         }
-        let flight = InFlight { op, point, nth, outcome: None, waiter: None };
+        let flight = InFlight { op: op.into_owned(), point, nth, outcome: None, waiter: None };
         node.disk_in_flight.insert(nth, flight);
         self.schedule(done_at, Event::DiskDone(who, nth));
         Issued::Waiting(nth)
@@ -119,7 +119,7 @@ impl World {
         }
     }
 
-    fn perform(&mut self, who: Who, op: &DiskOp, point: Option<SyncPoint>, nth: u64) -> Result<(), DiskError> {
+    fn perform(&mut self, who: Who, op: &DiskOp<'_>, point: Option<SyncPoint>, nth: u64) -> Result<(), DiskError> {
         let mut fate = Fate::of(self.seed ^ 0xd15c, [who.node.0.into(), nth, 2]);
         let node = &mut self.nodes[who.node.slot()];
         let weather = &node.disk_weather;
@@ -127,9 +127,9 @@ impl World {
         let outcome = match op {
             DiskOp::Append { file, bytes } | DiskOp::WriteAt { file, bytes, .. } => {
                 if weather.capacity.is_some_and(|capacity| disk.used() + bytes.len() as u64 > capacity) {
-                    Err(DiskError::Full(file.clone()))
+                    Err(DiskError::Full(file.to_string()))
                 } else if fate.chance(weather.write_error) {
-                    Err(DiskError::Failed(file.clone()))
+                    Err(DiskError::Failed(file.to_string()))
                 } else {
                     match op {
                         DiskOp::WriteAt { offset, .. } => disk.write_at(file, *offset, bytes.clone()),
@@ -144,7 +144,7 @@ impl World {
             DiskOp::Sync { file } => {
                 let success = !fate.chance(weather.sync_error);
                 point.into_iter().for_each(|point| disk.sync(point, success));
-                if success { Ok((DiskAct::Sync, 0)) } else { Err(DiskError::Failed(file.clone())) }
+                if success { Ok((DiskAct::Sync, 0)) } else { Err(DiskError::Failed(file.to_string())) }
             }
             DiskOp::SyncDir if fate.chance(weather.sync_error) => Err(DiskError::Failed("the directory".into())),
             DiskOp::SyncDir => {
@@ -171,7 +171,7 @@ impl World {
 }
 
 /// How long an operation takes.
-fn latency(seed: u64, who: Who, node: &Node, op: &DiskOp, nth: u64) -> u64 {
+fn latency(seed: u64, who: Who, node: &Node, op: &DiskOp<'_>, nth: u64) -> u64 {
     let weather = &node.disk_weather;
     let mut fate = Fate::of(seed ^ 0xd15c, [who.node.0.into(), nth, 0]);
     let base = match op {

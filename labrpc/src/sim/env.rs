@@ -72,10 +72,7 @@ impl NodeEnv {
         if !world.lives(self.who) {
             return None;
         }
-        let node = &mut world.nodes[self.who.node.slot()];
-        let taken = node.inbox.pop();
-        node.busy_since_idle |= taken.is_some();
-        taken
+        world.nodes[self.who.node.slot()].inbox.pop()
     }
 
     pub fn poll_recv(&self, context: &mut Context<'_>) -> Poll<Incoming> {
@@ -85,11 +82,10 @@ impl NodeEnv {
         }
         let node = &mut world.nodes[self.who.node.slot()];
         if let Some(taken) = node.inbox.pop() {
-            node.busy_since_idle = true;
             return Poll::Ready(taken);
         }
         node.inbox.wait(context);
-        if std::mem::take(&mut node.busy_since_idle) {
+        if std::mem::take(&mut node.tell_when_idle) {
             world.see(&Observed::Idle { node: self.who.node });
             world.obey();
         }
@@ -156,7 +152,7 @@ impl NodeEnv {
         }
     }
 
-    pub async fn disk(&self, op: DiskOp) -> Result<(), DiskError> {
+    pub async fn disk(&self, op: DiskOp<'_>) -> Result<(), DiskError> {
         let issued = self.shared.lock().disk_issue(self.who, op);
         match issued {
             Issued::Done(outcome) => outcome,

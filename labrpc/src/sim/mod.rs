@@ -41,7 +41,7 @@ pub use disk::{DiskView, Face};
 pub use env::Booter;
 pub(crate) use env::{NodeEnv, SimSleep};
 pub use observe::{
-    Command, CrashPoint, DiskAct, Edge, Effect, Hook, Loss, NoHook, Observed, Packet, Sending, Stamp,
+    Command, CrashPoint, DiskAct, Edge, Effect, Hook, Loss, NoHook, Observed, Packet, Sending, Stamp, Words,
 };
 pub use rule::{NodeSet, Rule, Verdict};
 pub use span::{Span, Spread};
@@ -54,6 +54,7 @@ use crate::time::Time;
 use guard::guarded;
 use madsim::runtime::{Handle, Runtime};
 use std::any::Any;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -271,8 +272,13 @@ impl Lab {
 
     /// Says something into the trace.
     pub fn note(&self, node: Option<NodeId>, text: &str) {
+        self.remark(node, xxhash_rust::xxh3::xxh3_64(text.as_bytes()), &text);
+    }
+
+    /// The same, put into words only if a trace is written. `hash` is the same for the same words.
+    pub fn remark(&self, node: Option<NodeId>, hash: u64, text: &dyn fmt::Display) {
         let mut world = self.env.shared.lock();
-        world.see(&Observed::Note { node, text });
+        world.see(&Observed::Note { node, text: Words { hash, text } });
         world.obey();
     }
 

@@ -208,18 +208,23 @@ impl World {
         if node.state == State::Down {
             return self.lose(&packet, Loss::Down);
         }
-        let Packet { from, kind, call, .. } = packet;
-        let (body, refused) = (packet.body.clone(), Loss::Overflow);
-        let (taken, refused) = match packet.direction {
-            Direction::OneWay => (node.inbox.push(Incoming { from, kind, body }), refused),
-            Direction::Request => (node.requests.push(Request { from, kind, body, call }), refused),
-            Direction::Reply => (node.calls.answer(call, body), Loss::Late),
+        let refused = match packet.direction {
+            Direction::OneWay => node.inbox.is_full().then_some(Loss::Overflow),
+            Direction::Request => node.requests.is_full().then_some(Loss::Overflow),
+            Direction::Reply => (!node.calls.waits(packet.call)).then_some(Loss::Late),
         };
-        if !taken {
-            return self.lose(&packet, refused);
+        if let Some(why) = refused {
+            return self.lose(&packet, why);
         }
         self.counters.messages_delivered += 1;
         self.see(&Observed::Delivered { packet: &packet });
+        let Packet { from, to, kind, call, body, direction, .. } = packet;
+        let node = &mut self.nodes[to.slot()];
+        match direction {
+            Direction::OneWay => node.inbox.push(Incoming { from, kind, body }),
+            Direction::Request => node.requests.push(Request { from, kind, body, call }),
+            Direction::Reply => node.calls.answer(call, body),
+        }
     }
 
     fn lose(&mut self, packet: &Packet, why: Loss) {

@@ -22,8 +22,8 @@ pub(crate) struct Node {
     pub requests: Queue<Request>,
     pub calls: Calls,
     pub sleeps: Sleeps,
-    /// Whether the node took messages since it last waited for one.
-    pub busy_since_idle: bool,
+    /// Somebody wants to know when the node has handled the messages that it has taken.
+    pub tell_when_idle: bool,
     pub disk: SimDisk,
     pub disk_weather: DiskWeather,
     /// Operations of the disk so far: what draws their fate.
@@ -54,7 +54,7 @@ impl Node {
             requests: Queue::default(),
             calls: Calls::default(),
             sleeps: Sleeps::default(),
-            busy_since_idle: false,
+            tell_when_idle: false,
             disk: SimDisk::default(),
             disk_weather: DiskWeather::default(),
             disk_ops: 0,
@@ -71,7 +71,7 @@ impl Node {
         self.requests = Queue::default();
         self.calls = Calls::default();
         self.sleeps = Sleeps::default();
-        self.busy_since_idle = false;
+        self.tell_when_idle = false;
         self.busy_until = 0;
         std::mem::take(&mut self.disk_in_flight)
     }
@@ -93,16 +93,16 @@ impl<T> Queue<T> {
     /// More than this is what a kernel would not buffer either.
     const CAPACITY: usize = 16_384;
 
-    /// Puts the item in and wakes the reader, unless the queue is full.
-    pub fn push(&mut self, item: T) -> bool {
-        if self.items.len() >= Queue::<T>::CAPACITY {
-            return false;
-        }
+    pub fn is_full(&self) -> bool {
+        self.items.len() >= Queue::<T>::CAPACITY
+    }
+
+    /// Puts the item in and wakes the reader.
+    pub fn push(&mut self, item: T) {
         self.items.push_back(item);
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
-        true
     }
 
     pub fn pop(&mut self) -> Option<T> {
@@ -137,17 +137,19 @@ impl Calls {
         self.last
     }
 
-    /// The answer has arrived; false if nobody waits for it any more.
-    pub fn answer(&mut self, call: u64, body: Bytes) -> bool {
-        let Some((answer, waker)) = self.waiting.get_mut(&call) else {
-            return false;
-        };
+    /// Whether somebody waits for the answer.
+    pub fn waits(&self, call: u64) -> bool {
+        self.waiting.contains_key(&call)
+    }
+
+    /// The answer has arrived.
+    pub fn answer(&mut self, call: u64, body: Bytes) {
+        let Some((answer, waker)) = self.waiting.get_mut(&call) else { return };
         // A second answer (a duplicate) changes nothing.
         answer.get_or_insert(body);
         if let Some(waker) = waker.take() {
             waker.wake();
         }
-        true
     }
 
     pub fn take(&mut self, call: u64, context: &Context<'_>) -> Option<Bytes> {

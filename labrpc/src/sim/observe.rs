@@ -15,6 +15,7 @@ use crate::time::Time;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
+use std::fmt;
 use std::hash::{Hash, Hasher};
 
 /// When an event happened.
@@ -122,7 +123,8 @@ pub enum Observed<'a> {
     Delivered { packet: &'a Packet },
     /// A message that was on its way is lost.
     Lost { packet: &'a Packet, why: Loss },
-    /// A node has handled every message that it had taken, and waits for more.
+    /// A node has handled every message that it had taken, and waits for more. Shown once after each
+    /// [`Command::TellWhenIdle`].
     Idle { node: NodeId },
     /// A protocol said what happened to it.
     Emitted { node: NodeId, event: &'a Event },
@@ -140,12 +142,33 @@ pub enum Observed<'a> {
     /// A node goes on.
     Resumed { node: NodeId },
     /// The laboratory did something else to the world.
-    Ordered { what: &'a str },
+    Ordered { what: &'a Command },
     /// The service on a node, or a client (no node), reports a step of its own. What the words mean is between
     /// those who report and those who judge.
     Service { node: Option<NodeId>, what: &'static str, words: [u64; 4] },
     /// The laboratory says something.
-    Note { node: Option<NodeId>, text: &'a str },
+    Note { node: Option<NodeId>, text: Words<'a> },
+}
+
+/// Something said: by a hash, since it is put into words only where somebody writes it down.
+#[derive(Clone, Copy)]
+pub struct Words<'a> {
+    /// The same for the same words.
+    pub hash: u64,
+    /// The words.
+    pub text: &'a dyn fmt::Display,
+}
+
+impl Hash for Words<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl fmt::Debug for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.text)
+    }
 }
 
 /// An effect of a node on the world, by label: the places at which a node can be crashed.
@@ -229,7 +252,7 @@ fn one() -> u32 {
 }
 
 /// What the laboratory does to the world.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Command {
     /// Cut every link from one set to another. On its own this is a one-way partition.
     Cut {
@@ -329,6 +352,11 @@ pub enum Command {
         node: NodeId,
         /// How long.
         span: Span,
+    },
+    /// Say so when the node has handled every message that it has taken by now, or takes before.
+    TellWhenIdle {
+        /// Whom.
+        node: NodeId,
     },
     /// Do that later.
     After(Span, Box<Command>),

@@ -58,6 +58,11 @@ impl NodeSet {
         (0..NodeSet::CAPACITY).map(NodeId).filter(move |&node| self.contains(node))
     }
 
+    /// A number that is the set's own.
+    pub fn hash(self) -> u64 {
+        (self.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (self.0 >> 64) as u64
+    }
+
     /// The nodes in both.
     pub fn and(self, other: NodeSet) -> NodeSet {
         NodeSet(self.0 & other.0)
@@ -129,7 +134,7 @@ impl<'de> Deserialize<'de> for NodeSet {
 }
 
 /// What a rule does to a message.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Verdict {
     /// The weather decides, whatever later rules say.
@@ -145,7 +150,7 @@ pub enum Verdict {
 }
 
 /// Which messages, and what happens to them.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// By what name it is taken down or released.

@@ -6,7 +6,7 @@ use super::span::{Span, Spread};
 use serde::{Deserialize, Serialize};
 
 /// One regime of rare, long delays.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tail {
     /// How many of a million messages fall into it.
@@ -16,7 +16,7 @@ pub struct Tail {
 }
 
 /// How messages fare on every link.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetWeather {
     /// Time on the way: base and jitter in one. Jitter alone reorders messages of one link.
@@ -53,7 +53,7 @@ impl Default for NetWeather {
 }
 
 /// How disks fare.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiskWeather {
     /// Time that a write, truncation, rename or removal takes. Operations issued side by side finish, and

@@ -173,9 +173,11 @@ impl World {
     }
 
     fn strikes(&mut self, edge: Edge, who: Who, effect: Effect, on: &str) -> bool {
-        if self.crash_points.is_empty() {
-            return false;
-        }
+        !self.crash_points.is_empty() && self.strikes_one(edge, who, effect, on)
+    }
+
+    #[cold]
+    fn strikes_one(&mut self, edge: Edge, who: Who, effect: Effect, on: &str) -> bool {
         let mut struck = None;
         for (at, (point, seen)) in self.crash_points.iter_mut().enumerate() {
             if point.node == who.node && point.effect == effect && point.edge == edge && on.starts_with(&point.on) {

@@ -203,7 +203,7 @@ impl Control {
     }
 
     async fn propose(&mut self, to: &Selector, count: u32, size: u32, tag: &str) {
-        for node in self.resolve_aloud(to).iter() {
+        for node in self.resolve(to).iter() {
             for _ in 0..count {
                 let command = self.fresh_command(size);
                 let hash = hash_of_command(&command);
@@ -216,7 +216,7 @@ impl Control {
 
     /// Asks one server to put a command into its log.
     pub async fn start_on(&mut self, node: NodeId, command: bytes::Bytes) -> Option<Index> {
-        let peer = self.shared.peer(&self.lab, node)?;
+        let peer = self.shared.peer(&self.lab, node).filter(|peer| peer.state().1)?;
         // It answers at once or, if it crashes or stands still meanwhile, never.
         let patience = self.lab.now() + Duration::from_millis(50);
         let (index, _) = within(&self.lab, patience, peer.start(command)).await??;

@@ -2,7 +2,7 @@
 
 use super::control::{Shared, changed, within};
 use super::service::command;
-use super::watcher::{Watcher, what};
+use super::watcher::{Interest, Watcher, what};
 use crate::oracle::hash_of_command;
 use crate::plan::{Client, Op};
 use labrpc::sim::{Lab, NodeSet};
@@ -93,7 +93,7 @@ impl Session {
             if self.lab.now() >= deadline || self.shared.is_quiet() {
                 return false;
             }
-            changed(&self.lab, deadline).await;
+            changed(&self.lab, Interest::Applied(node.into(), index), deadline).await;
         }
     }
 

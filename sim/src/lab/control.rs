@@ -1,6 +1,6 @@
 //! The laboratory's hands: which servers there are, who they are just now, and waiting for things to happen.
 
-use super::watcher::{Traffic, Watcher};
+use super::watcher::{Interest, Traffic, Watcher};
 use crate::oracle::{Known, violated};
 use crate::plan::{Plan, Selector};
 use crate::raft::{RaftPeer, RaftSystem};
@@ -233,7 +233,7 @@ impl Control {
     pub fn resolve_aloud(&mut self, selector: &Selector) -> NodeSet {
         let nodes = self.resolve(selector);
         if !matches!(selector, Selector::Server(_) | Selector::All | Selector::None) {
-            self.lab.note(None, &format!("{selector} is {nodes}"));
+            self.lab.remark(None, nodes.hash(), &format_args!("{selector} is {nodes}"));
         }
         nodes
     }
@@ -256,7 +256,8 @@ impl Control {
 
     // --- waiting
 
-    /// Waits until something is so, or until a true time. `None`: it was not.
+    /// Waits until something is so that depends on who leads, runs or holds what, or until a true time. `None`: it
+    /// was not.
     pub async fn until<T>(&mut self, deadline: Time, mut so: impl FnMut(&mut Control) -> Option<T>) -> Option<T> {
         /// Whether a server leads can change without anybody being told.
         const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -268,8 +269,26 @@ impl Control {
             if now >= deadline {
                 return None;
             }
-            let wake_at = deadline.min(now + LOOK_AGAIN);
-            changed(&self.lab, wake_at).await;
+            changed(&self.lab, Interest::Change, deadline.min(now + LOOK_AGAIN)).await;
+        }
+    }
+
+    /// Waits until a command is applied on all of these, or until a true time. False: it was not.
+    pub async fn until_applied(&mut self, on: NodeSet, proposed: Proposed, deadline: Time) -> bool {
+        loop {
+            let (waits_for, committed): (NodeSet, bool) = self.known(|known| {
+                let behind = on.iter().filter(|node| known.server(*node).applied < proposed.index);
+                (behind.collect(), known.commit() >= proposed.index)
+            });
+            if waits_for.is_empty() && committed {
+                return self.is_applied(on, proposed);
+            }
+            if self.lab.now() >= deadline {
+                return false;
+            }
+            // Applied on none in particular: by whoever is first.
+            let anybody = if waits_for.is_empty() { self.all() } else { waits_for };
+            changed(&self.lab, Interest::Applied(anybody, proposed.index), deadline).await;
         }
     }
 
@@ -297,8 +316,8 @@ fn divergence(known: &Known, node: NodeId) -> u64 {
     log.iter().filter(differs).count() as u64
 }
 
-/// Waits until the watcher has seen something that somebody may wait for, or until a true time.
-pub(super) async fn changed(lab: &Lab, until: Time) {
+/// Waits until the watcher has seen what may be of interest, or until a true time.
+pub(super) async fn changed(lab: &Lab, interest: Interest, until: Time) {
     let mut sleep = pin!(lab.sleep_until(until));
     let mut waiting = false;
     poll_fn(|context| {
@@ -306,7 +325,7 @@ pub(super) async fn changed(lab: &Lab, until: Time) {
             return Poll::Ready(());
         }
         waiting = true;
-        lab.with_hook(|watcher: &mut Watcher| watcher.wait(context.waker()));
+        lab.with_hook(|watcher: &mut Watcher| watcher.wait(interest, context.waker()));
         sleep.as_mut().poll(context)
     })
     .await;

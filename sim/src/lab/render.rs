@@ -101,9 +101,9 @@ impl Recorder {
             }
             Observed::Paused { node } => (Some(*node), Detail::Story, "PAUSED".into()),
             Observed::Resumed { node } => (Some(*node), Detail::Story, "RESUMED".into()),
-            Observed::Ordered { what } => (None, Detail::Story, (*what).to_string()),
+            Observed::Ordered { what } => (None, Detail::Story, what.to_string()),
             Observed::Service { node, what, words } => (*node, Detail::Machinery, service(what, *words)),
-            Observed::Note { node, text } => (*node, Detail::Story, (*text).to_string()),
+            Observed::Note { node, text } => (*node, Detail::Story, text.text.to_string()),
         };
         self.write(stamp, node, detail, text);
     }

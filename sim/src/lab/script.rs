@@ -132,8 +132,7 @@ impl Control {
             };
             let patience = deadline.min(self.lab.now() + TRY_AGAIN);
             let proposed = Proposed { hash, index };
-            let done = self.until(patience, |control| control.is_applied(on, proposed).then_some(())).await;
-            if done.is_some() {
+            if self.until_applied(on, proposed, patience).await {
                 return Ok(());
             }
         }
@@ -145,8 +144,7 @@ impl Control {
         let proposed = self.tags.get(tag).cloned().unwrap_or_default();
         let on = self.resolve(on);
         for command in proposed {
-            let done = self.until(deadline, |control| control.is_applied(on, command).then_some(())).await;
-            if done.is_none() {
+            if !self.until_applied(on, command, deadline).await {
                 let index = command.index;
                 let detail = format!("what was proposed as `{tag}` ({index}) was not applied on {on} within {patience}");
                 return Err(self.violate("agreement", detail));
@@ -290,8 +288,7 @@ impl Control {
             if let Some(index) = self.start_on(leader, command.clone()).await {
                 let patience = deadline.min(self.lab.now() + TRY_AGAIN);
                 let proposed = Proposed { hash, index };
-                let done = self.until(patience, |control| control.is_applied(on, proposed).then_some(())).await;
-                if done.is_some() {
+                if self.until_applied(on, proposed, patience).await {
                     return Ok(());
                 }
             }

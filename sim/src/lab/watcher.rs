@@ -29,6 +29,15 @@ pub(super) struct Traffic {
     pub bytes: u64,
 }
 
+/// What a task of the laboratory waits for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Interest {
+    /// One of these has applied an entry, and with it all up to there.
+    Applied(NodeSet, Index),
+    /// Somebody leads, or ceased to; somebody went down or came up; a message is held back.
+    Change,
+}
+
 /// See the module.
 pub(super) struct Watcher {
     system: Arc<dyn RaftSystem>,
@@ -48,7 +57,7 @@ pub(super) struct Watcher {
     traffic: Vec<(Kind, Traffic)>,
     /// Messages that each rule holds.
     pub held: u32,
-    waiters: Vec<Waker>,
+    waiters: Vec<(Interest, Waker)>,
     recorder: Option<Recorder>,
     facts: Vec<DiskFact>,
 }
@@ -91,11 +100,9 @@ impl Watcher {
         traffic.bytes += packet.body.len() as u64;
     }
 
-    /// Wakes the task when something has happened that somebody may wait for.
-    pub fn wait(&mut self, waker: &Waker) {
-        if !self.waiters.iter().any(|known| known.will_wake(waker)) {
-            self.waiters.push(waker.clone());
-        }
+    /// Wakes the task, once, when what it waits for may have come about.
+    pub fn wait(&mut self, interest: Interest, waker: &Waker) {
+        self.waiters.push((interest, waker.clone()));
     }
 
     pub fn take_lines(&mut self) -> Vec<Line> {
@@ -114,7 +121,14 @@ impl Watcher {
     }
 
     fn wake(&mut self) {
-        self.waiters.drain(..).for_each(Waker::wake);
+        self.waiters.drain(..).for_each(|(_, waker)| waker.wake());
+    }
+
+    fn wake_for(&mut self, node: NodeId, applied: Index) {
+        let hit = |(interest, _): &mut (Interest, Waker)| {
+            matches!(interest, Interest::Applied(on, index) if on.contains(node) && *index <= applied)
+        };
+        self.waiters.extract_if(.., hit).for_each(|(_, waker)| waker.wake());
     }
 
     fn is_server(&self, node: NodeId) -> bool {
@@ -183,9 +197,11 @@ impl Watcher {
             (what::APPLY, Some(node)) => {
                 let term = second.checked_sub(1).map(Term);
                 self.tell(stamp, &Fact::Applied { node, index: Index(first), term, hash: third });
+                self.wake_for(node, Index(first));
             }
             (what::RESTORE, Some(node)) => {
                 self.tell(stamp, &Fact::Restored { node, index: Index(first), digest: second });
+                self.wake_for(node, Index(first));
             }
             (what::ACK, _) => {
                 self.tell(stamp, &Fact::Acked { hash: first, index: Index(second) });
@@ -194,10 +210,9 @@ impl Watcher {
             (what::READ, _) => self.tell(stamp, &Fact::Read { index: Index(first), floor: Index(second) }),
             _ => {}
         }
-        self.wake();
     }
 
-    fn take_in(&mut self, stamp: Stamp, seen: &Observed<'_>, view: &View<'_>) {
+    fn take_in(&mut self, stamp: Stamp, seen: &Observed<'_>, view: &View<'_>, orders: &mut Vec<Command>) {
         match *seen {
             Observed::Sent { packet, sending } => return self.sent(stamp, packet, sending),
             Observed::Delivered { packet } => {
@@ -205,7 +220,14 @@ impl Watcher {
                 if let Some(recorder) = &mut self.recorder {
                     recorder.delivered(stamp, packet, wire.as_ref());
                 }
-                return self.tell(stamp, &Fact::Delivered { packet, wire: wire.as_ref() });
+                self.tell(stamp, &Fact::Delivered { packet, wire: wire.as_ref() });
+                // Rare, and the only time that it matters when a server has handled its messages.
+                let term = wire.and_then(|wire| wire.term());
+                let known = self.oracle.known.memory(packet.to).map(|memory| memory.term);
+                if term.zip(known).is_some_and(|(term, known)| term > known) {
+                    orders.push(Command::TellWhenIdle { node: packet.to });
+                }
+                return;
             }
             _ => {}
         }
@@ -249,7 +271,7 @@ impl Hook for Watcher {
         if self.violation.is_some() {
             return;
         }
-        self.take_in(stamp, seen, world);
+        self.take_in(stamp, seen, world, orders);
         if self.violation.is_some() {
             orders.push(Command::End);
         }

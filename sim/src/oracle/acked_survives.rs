@@ -1,6 +1,6 @@
 //! What a client was told is committed, is.
 
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict};
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
 
 static CARD: Card = Card {
     id: "acked-survives",
@@ -9,6 +9,7 @@ static CARD: Card = Card {
     lesson: "The index alone does not name a command: another leader may have put something else there. Ask what \
              was applied at the index, and under which term.",
     watches: &[Sort::Acked],
+    when: When::Before,
     needs: Needs::Nothing,
 };
 

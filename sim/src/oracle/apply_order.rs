@@ -1,6 +1,6 @@
 //! Entries are applied one after the other, each once, and time goes forward.
 
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict};
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
 
 static CARD: Card = Card {
     id: "apply-order",
@@ -8,6 +8,7 @@ static CARD: Card = Card {
     source: "Figure 2: if commitIndex > lastApplied, increment lastApplied and apply log[lastApplied]; Figure 13",
     lesson: "A snapshot replaces state and must come in its turn. What waits in front of it is in it already.",
     watches: &[Sort::Applied, Sort::Restored],
+    when: When::Before,
     needs: Needs::Nothing,
 };
 

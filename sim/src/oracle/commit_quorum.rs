@@ -1,6 +1,6 @@
 //! What a leader commits is of its term and on the disks of a majority.
 
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict};
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
 use labrpc::{Event, Index, NodeId, Role};
 
 static CARD: Card = Card {
@@ -9,7 +9,8 @@ static CARD: Card = Card {
     source: "Figure 2, leaders, last rule; §5.3, §5.4.2; thesis 10.2.1",
     lesson: "Count disks and not memories, count each once, and count only entries of the current term: an older \
              entry on a majority can still be overwritten (Figure 8).",
-    watches: &[Sort::Emitted, Sort::Applied],
+    watches: &[Sort::SaysCommitted, Sort::Applied],
+    when: When::Before,
     needs: Needs::Nothing,
 };
 

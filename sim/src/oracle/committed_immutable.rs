@@ -1,6 +1,6 @@
 //! What is committed at an index stays there, for everybody.
 
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict};
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
 use labrpc::{Event, Index, NodeId};
 
 static CARD: Card = Card {
@@ -8,7 +8,8 @@ static CARD: Card = Card {
     property: "State Machine Safety: if one server commits or applies an entry at an index, no other does another one",
     source: "Figure 3, §5.4.3",
     lesson: "This is what Raft is for. Everything else is there so that this holds.",
-    watches: &[Sort::Emitted, Sort::Applied],
+    watches: &[Sort::SaysCommitted, Sort::Applied],
+    when: When::Before,
     needs: Needs::Nothing,
 };
 

@@ -1,6 +1,6 @@
 //! At most one leader in a term, elected by a majority of durable votes.
 
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict};
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
 use crate::raft::{DiskFact, WireFacts};
 use labrpc::{Event, NodeId, Role, Term};
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,8 @@ static CARD: Card = Card {
     source: "Figure 3, §5.2, §5.4.3",
     lesson: "Two leaders in a term mean that some server voted twice or that somebody counted wrongly. Look for \
              the server whose vote both have, and for what it had on its disk when it voted.",
-    watches: &[Sort::Emitted, Sort::Durable, Sort::Sent],
+    watches: &[Sort::StoresHard, Sort::SaysRole, Sort::SendsAsLeader],
+    when: When::After,
     needs: Needs::Nothing,
 };
 

@@ -98,33 +98,94 @@ pub enum Fact<'a> {
 
 /// Which sort of fact: what an invariant subscribes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs)] // as in `Fact`
 pub enum Sort {
-    Emitted,
-    Durable,
-    Sent,
+    /// [`Event::Recovered`].
+    SaysRecovered,
+    /// [`Event::Term`].
+    SaysTerm,
+    /// [`Event::Role`].
+    SaysRole,
+    /// [`Event::Appended`].
+    SaysAppended,
+    /// [`Event::Truncated`].
+    SaysTruncated,
+    /// [`Event::Progress`].
+    SaysProgress,
+    /// [`Event::Committed`].
+    SaysCommitted,
+    /// [`Event::Compacted`] and [`Event::Installed`].
+    SaysSnapshot,
+    /// [`Event::Ignored`].
+    SaysIgnored,
+    /// Every other event.
+    SaysOther,
+    /// [`DiskFact::Hard`].
+    StoresHard,
+    /// [`DiskFact::Entry`].
+    StoresEntry,
+    /// [`DiskFact::Cut`].
+    StoresCut,
+    /// [`DiskFact::Snapshot`].
+    StoresSnapshot,
+    /// A request for a vote, or an answer to one.
+    SendsVote,
+    /// A message that only a leader sends.
+    SendsAsLeader,
+    /// Every other message that explains itself.
+    SendsOther,
+    /// A message that does not explain itself.
+    SendsUnexplained,
+    /// [`Fact::Delivered`].
     Delivered,
+    /// [`Fact::Idle`].
     Idle,
+    /// [`Fact::Applied`].
     Applied,
+    /// [`Fact::Restored`].
     Restored,
+    /// [`Fact::Acked`].
     Acked,
+    /// [`Fact::Read`].
     Read,
+    /// [`Fact::Booting`].
     Booting,
+    /// [`Fact::Crashed`].
     Crashed,
 }
 
 impl Sort {
     /// How many there are.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = Sort::Crashed as usize + 1;
 }
 
 impl Fact<'_> {
     /// Which sort of fact it is.
     pub fn sort(&self) -> Sort {
         match self {
-            Fact::Emitted { .. } => Sort::Emitted,
-            Fact::Durable { .. } => Sort::Durable,
-            Fact::Sent { .. } => Sort::Sent,
+            Fact::Emitted { event, .. } => match event {
+                Event::Recovered { .. } => Sort::SaysRecovered,
+                Event::Term { .. } => Sort::SaysTerm,
+                Event::Role { .. } => Sort::SaysRole,
+                Event::Appended { .. } => Sort::SaysAppended,
+                Event::Truncated { .. } => Sort::SaysTruncated,
+                Event::Progress { .. } => Sort::SaysProgress,
+                Event::Committed { .. } => Sort::SaysCommitted,
+                Event::Compacted { .. } | Event::Installed { .. } => Sort::SaysSnapshot,
+                Event::Ignored { .. } => Sort::SaysIgnored,
+                _ => Sort::SaysOther,
+            },
+            Fact::Durable { fact, .. } => match fact {
+                DiskFact::Hard { .. } => Sort::StoresHard,
+                DiskFact::Entry { .. } => Sort::StoresEntry,
+                DiskFact::Cut { .. } => Sort::StoresCut,
+                DiskFact::Snapshot { .. } => Sort::StoresSnapshot,
+            },
+            Fact::Sent { wire, .. } => match wire {
+                Some(WireFacts::VoteRequest { .. } | WireFacts::VoteReply { .. }) => Sort::SendsVote,
+                Some(WireFacts::Append { .. } | WireFacts::Install { .. }) => Sort::SendsAsLeader,
+                Some(_) => Sort::SendsOther,
+                None => Sort::SendsUnexplained,
+            },
             Fact::Delivered { .. } => Sort::Delivered,
             Fact::Idle { .. } => Sort::Idle,
             Fact::Applied { .. } => Sort::Applied,
@@ -191,6 +252,8 @@ pub struct Committed {
     pub hash: u64,
     /// The hash of the log up to it, if all terms up to it are known.
     pub chain: Option<u64>,
+    /// In this term or an earlier one it was committed: the term of whoever said so first. Rises along the log.
+    pub by_term: Term,
     /// The service's digest after it.
     pub digest: u64,
     /// When it was first seen to be committed.
@@ -211,6 +274,9 @@ pub struct Known {
     /// Whether the implementation says what happens to it.
     pub emits: bool,
 }
+
+/// Later than any term: where it is not known in which one an entry was committed.
+const NO_TERM: Term = Term(u64::MAX);
 
 /// The digest of a service that has applied nothing.
 pub const EMPTY_DIGEST: u64 = 0;
@@ -268,6 +334,11 @@ impl Known {
     /// The committed entry at `index`.
     pub fn committed(&self, index: Index) -> Option<&Committed> {
         self.committed.get(index.0.checked_sub(1)? as usize)
+    }
+
+    /// The last entry that was surely committed in a term before this one.
+    pub fn committed_before(&self, term: Term) -> Index {
+        Index(self.committed.partition_point(|entry| entry.by_term < term) as u64)
     }
 
     /// The hash of the committed log up to `index`.
@@ -382,8 +453,9 @@ impl Known {
     fn learn_committed(&mut self, node: NodeId, index: Index) {
         while self.commit() < index {
             let next = self.commit().next();
-            let Some(item) = self.memory(node).and_then(|memory| memory.log.get(next)) else { return };
-            self.commit_next(Some(item.term), item.hash);
+            let Some(memory) = self.memory(node) else { return };
+            let (by_term, Some(item)) = (memory.term, memory.log.get(next)) else { return };
+            self.commit_next(Some(item.term), item.hash, by_term);
         }
     }
 
@@ -392,16 +464,17 @@ impl Known {
         (server.applied, server.applied_any) = (index, true);
         if index == self.commit().next() {
             let on_disk = self.server(node).durable.log.get(index).filter(|item| item.hash == hash);
-            self.commit_next(term.or(on_disk.map(|item| item.term)), hash);
+            self.commit_next(term.or(on_disk.map(|item| item.term)), hash, NO_TERM);
         }
     }
 
-    fn commit_next(&mut self, term: Option<Term>, hash: u64) {
+    fn commit_next(&mut self, term: Option<Term>, hash: u64, by_term: Term) {
         let last = self.commit();
+        let by_term = self.committed.last().map_or(by_term, |last| last.by_term.max(by_term));
         let digest = self.committed_digest(last).expect("the last one is known");
         let chain = self.committed_chain(last).zip(term).map(|(chain, term)| extend_chain(chain, term, hash));
         let since = self.stamp.at;
-        self.committed.push(Committed { term, hash, chain, digest: extend_digest(digest, hash), since });
+        self.committed.push(Committed { term, hash, chain, by_term, digest: extend_digest(digest, hash), since });
     }
 }
 

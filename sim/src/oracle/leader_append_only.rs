@@ -1,6 +1,6 @@
 //! A leader never takes back what it has put into its log.
 
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict};
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
 use labrpc::{Event, Role};
 
 static CARD: Card = Card {
@@ -8,7 +8,8 @@ static CARD: Card = Card {
     property: "Leader Append-Only: a leader never overwrites or deletes entries in its log; it only appends",
     source: "Figure 3, §5.3",
     lesson: "Followers adapt to the leader and never the other way round.",
-    watches: &[Sort::Emitted],
+    watches: &[Sort::SaysTruncated, Sort::SaysSnapshot],
+    when: When::Before,
     needs: Needs::Events,
 };
 

@@ -1,6 +1,6 @@
 //! Logs are dense, and terms along them never fall.
 
-use super::{Card, Fact, Invariant, Known, LogView, Needs, Sort, Verdict};
+use super::{Card, Fact, Invariant, Known, LogView, Needs, Sort, Verdict, When};
 use crate::raft::DiskFact;
 use labrpc::{Event, Index, NodeId, Term};
 
@@ -9,7 +9,8 @@ static CARD: Card = Card {
     property: "Indexes of a log are without a gap, terms along it never fall, and none is above the server's term",
     source: "§5.3; Log Matching rests on it",
     lesson: "Every comparison of logs assumes this shape. An entry in the wrong place makes all of them wrong.",
-    watches: &[Sort::Emitted, Sort::Durable],
+    watches: &[Sort::SaysAppended, Sort::StoresEntry],
+    when: When::Before,
     needs: Needs::Nothing,
 };
 

@@ -1,6 +1,6 @@
 //! A message is the same when it arrives as when it was sent.
 
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict};
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
 
 static CARD: Card = Card {
     id: "message-immutable",
@@ -9,6 +9,7 @@ static CARD: Card = Card {
     lesson: "Sharing memory between servers, or with a message that has left, is a bug that no real network has \
              and that hides real ones.",
     watches: &[Sort::Delivered],
+    when: When::Before,
     needs: Needs::Nothing,
 };
 

@@ -1,8 +1,8 @@
 //! The oracle: what must hold in every run of any Raft, checked at every event.
 //!
 //! One file an invariant. Each names its property, where that comes from, and says in a sentence what a student
-//! should take away from seeing it broken. An invariant looks at each fact twice: *before* it is taken into
-//! what is known, when the old state is still there to compare with, and *after*.
+//! should take away from seeing it broken. An invariant looks at facts either *before* they are taken into what
+//! is known, when the old state is still there to compare with, or *after*.
 //!
 //! The oracle believes nobody. What a server says is held against its disk and against the others; what it does
 //! not say is not assumed. Where an implementation does not tell enough for a check, that check is reported as
@@ -58,8 +58,19 @@ pub struct Card {
     pub lesson: &'static str,
     /// The sorts of facts that it looks at.
     pub watches: &'static [Sort],
+    /// Whether it looks at them with what was known before, or with what is known with them.
+    pub when: When,
     /// What it cannot do without.
     pub needs: Needs,
+}
+
+/// When an invariant looks at a fact.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum When {
+    /// Before it is taken into what is known: the old state is still there to compare with.
+    Before,
+    /// After.
+    After,
 }
 
 /// What a check needs from an implementation.
@@ -142,6 +153,7 @@ pub const DEMANDS: &[Card] = &[
         lesson: "Safety alone is easy: a cluster that does nothing is safe. Ask who could have won an election, and \
                  what kept it from winning.",
         watches: &[],
+        when: When::After,
         needs: Needs::Nothing,
     },
     Card {
@@ -150,6 +162,7 @@ pub const DEMANDS: &[Card] = &[
         source: "§5.3",
         lesson: "A majority is enough, and less is never enough.",
         watches: &[],
+        when: When::After,
         needs: Needs::Nothing,
     },
     Card {
@@ -159,6 +172,7 @@ pub const DEMANDS: &[Card] = &[
         lesson: "Nobody should need a client's next command to catch up: what heals a follower must not wait for \
                  traffic.",
         watches: &[],
+        when: When::After,
         needs: Needs::Nothing,
     },
     Card {
@@ -167,6 +181,7 @@ pub const DEMANDS: &[Card] = &[
         source: "the course's tests of counts and bytes",
         lesson: "Sending everything to everybody all the time hides bugs and does not scale.",
         watches: &[],
+        when: When::After,
         needs: Needs::Nothing,
     },
     Card {
@@ -175,6 +190,7 @@ pub const DEMANDS: &[Card] = &[
         source: "assertions of the implementation",
         lesson: "An assertion that fires is an invariant that somebody wrote down and somebody else broke.",
         watches: &[],
+        when: When::After,
         needs: Needs::Nothing,
     },
     Card {
@@ -183,6 +199,7 @@ pub const DEMANDS: &[Card] = &[
         source: "the laboratory's limits",
         lesson: "Look at what repeats at the end of the trace: a storm of retries, or a loop that waits for nothing.",
         watches: &[],
+        when: When::After,
         needs: Needs::Nothing,
     },
     Card {
@@ -191,6 +208,7 @@ pub const DEMANDS: &[Card] = &[
         source: "Figure 2: persistent state",
         lesson: "A torn tail is what power failures leave. Refuse damage, but not that.",
         watches: &[],
+        when: When::After,
         needs: Needs::Nothing,
     },
 ];
@@ -242,35 +260,38 @@ pub struct Oracle {
     /// How often each rare situation was reached.
     pub marks: Marks,
     invariants: Vec<Box<dyn Invariant>>,
-    /// For each sort of fact, who looks at it.
-    by_sort: [Vec<usize>; Sort::COUNT],
+    /// For each sort of fact, who looks at it before it is known and who after.
+    before: [Vec<usize>; Sort::COUNT],
+    after: [Vec<usize>; Sort::COUNT],
 }
 
 impl Oracle {
     /// The oracle for one run.
     pub fn new(plan: &Plan) -> Oracle {
         let invariants = invariants(plan);
-        let mut by_sort: [Vec<usize>; Sort::COUNT] = Default::default();
+        let (mut before, mut after): ([Vec<usize>; Sort::COUNT], [Vec<usize>; Sort::COUNT]) = Default::default();
         for (at, invariant) in invariants.iter().enumerate() {
             for sort in invariant.card().watches {
-                by_sort[*sort as usize].push(at);
+                match invariant.card().when {
+                    When::Before => before[*sort as usize].push(at),
+                    When::After => after[*sort as usize].push(at),
+                }
             }
         }
-        Oracle { known: Known::new(plan.servers), marks: Marks::new(plan.servers), invariants, by_sort }
+        Oracle { known: Known::new(plan.servers), marks: Marks::new(plan.servers), invariants, before, after }
     }
 
     /// Something has happened. The first invariant that does not hold any more is returned.
     pub fn learn(&mut self, stamp: Stamp, fact: &Fact<'_>) -> Option<Violation> {
         self.known.stamp = stamp;
-        let watchers = &self.by_sort[fact.sort() as usize];
-        for &at in watchers {
+        for &at in &self.before[fact.sort() as usize] {
             if let Err(detail) = self.invariants[at].before(&self.known, fact) {
                 return Some(Violation::of(self.invariants[at].card(), detail, stamp));
             }
         }
         self.marks.before(&self.known, fact);
         self.known.learn(fact);
-        for &at in watchers {
+        for &at in &self.after[fact.sort() as usize] {
             if let Err(detail) = self.invariants[at].after(&self.known, fact) {
                 return Some(Violation::of(self.invariants[at].card(), detail, stamp));
             }

@@ -1,6 +1,6 @@
 //! What only ever rises: terms, commit and match indexes, snapshots; in memory and on the disk.
 
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict};
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
 use crate::raft::DiskFact;
 use labrpc::{Event, NodeId, Role};
 
@@ -10,7 +10,8 @@ static CARD: Card = Card {
     source: "Figure 2: latest term seen; initialized to 0, increases monotonically",
     lesson: "Each of these is a promise or a measurement. A message that comes late may tell of an older value; \
              it must never bring it back.",
-    watches: &[Sort::Emitted, Sort::Durable],
+    watches: &[Sort::SaysTerm, Sort::SaysCommitted, Sort::SaysSnapshot, Sort::SaysProgress, Sort::StoresHard, Sort::StoresSnapshot],
+    when: When::Before,
     needs: Needs::Nothing,
 };
 

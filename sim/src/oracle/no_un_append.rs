@@ -1,6 +1,6 @@
 //! What was acknowledged or is committed is not removed.
 
-use super::{Card, Fact, Invariant, Known, LogView, Needs, Sort, Verdict};
+use super::{Card, Fact, Invariant, Known, LogView, Needs, Sort, Verdict, When};
 use crate::raft::DiskFact;
 use labrpc::{Event, Index, NodeId};
 
@@ -10,7 +10,8 @@ static CARD: Card = Card {
     source: "Figure 2, AppendEntries rule 3: only if an existing entry conflicts with a new one",
     lesson: "An append may come late, or twice. What it carries is a part of the leader's log as it was then, and \
              says nothing about what stands behind it.",
-    watches: &[Sort::Emitted, Sort::Durable],
+    watches: &[Sort::SaysTruncated, Sort::StoresCut],
+    when: When::Before,
     needs: Needs::Nothing,
 };
 

@@ -1,6 +1,6 @@
 //! How the indexes of a server stand to each other.
 
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict};
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
 use labrpc::{Event, NodeId, Role};
 
 static CARD: Card = Card {
@@ -9,7 +9,8 @@ static CARD: Card = Card {
     source: "Figure 2, volatile state",
     lesson: "These inequalities are what the words mean: applied is committed, what matches is there. One that \
              fails points straight at the line that moved an index for the wrong reason.",
-    watches: &[Sort::Emitted, Sort::Applied],
+    watches: &[Sort::SaysCommitted, Sort::SaysTruncated, Sort::SaysSnapshot, Sort::SaysProgress, Sort::Applied],
+    when: When::After,
     needs: Needs::Events,
 };
 

@@ -1,6 +1,6 @@
 //! What a message promises is on the disk when it leaves.
 
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict};
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
 use crate::raft::WireFacts;
 use labrpc::{Index, NodeId, Term};
 
@@ -10,7 +10,8 @@ static CARD: Card = Card {
     source: "Figure 2: updated on stable storage before responding to RPCs; thesis 3.8",
     lesson: "A promise that a power failure can take back is none. Whoever relies on it counts a vote or a copy \
              that does not exist any more.",
-    watches: &[Sort::Sent],
+    watches: &[Sort::SendsVote, Sort::SendsAsLeader, Sort::SendsOther],
+    when: When::Before,
     needs: Needs::Wire,
 };
 

@@ -1,6 +1,6 @@
 //! A read answers for everything that was acknowledged before it was asked for.
 
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict};
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
 
 static CARD: Card = Card {
     id: "read-index",
@@ -9,6 +9,7 @@ static CARD: Card = Card {
     lesson: "A leader must know that it is still the leader, and that it knows what is committed: a new one does \
              not before it has committed an entry of its own term.",
     watches: &[Sort::Read],
+    when: When::Before,
     needs: Needs::Nothing,
 };
 

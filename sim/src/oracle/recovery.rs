@@ -1,6 +1,6 @@
 //! A server starts with what is on its disk: all of it, and nothing else.
 
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict};
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
 use crate::raft::Recovered;
 use labrpc::{Event, Index, NodeId, Term};
 use std::collections::BTreeMap;
@@ -11,7 +11,8 @@ pub(super) static CARD: Card = Card {
     source: "Figure 2, persistent state; thesis 3.8",
     lesson: "Files are written in steps and a crash falls between any two of them. Whatever is left must be \
              readable, and must not be read as nothing: a server with amnesia votes twice.",
-    watches: &[Sort::Booting, Sort::Emitted],
+    watches: &[Sort::Booting, Sort::SaysRecovered],
+    when: When::Before,
     needs: Needs::Nothing,
 };
 

@@ -1,6 +1,6 @@
 //! A leader's match index is a measurement: the logs really agree up to there, on the follower's disk.
 
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict};
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
 use labrpc::{Event, Index, NodeId, Role};
 
 static CARD: Card = Card {
@@ -9,7 +9,8 @@ static CARD: Card = Card {
     source: "Figure 2: matchIndex, highest log entry known to be replicated on server",
     lesson: "nextIndex is a guess, matchIndex a measurement. It may only be moved by an answer that speaks of this \
              term's log, and only as far as the answered message went.",
-    watches: &[Sort::Emitted],
+    watches: &[Sort::SaysProgress],
+    when: When::Before,
     needs: Needs::Events,
 };
 

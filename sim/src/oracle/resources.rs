@@ -1,6 +1,6 @@
 //! Logs stay short where snapshots are taken, and nobody talks without end.
 
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict};
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
 use crate::plan::Plan;
 
 static CARD: Card = Card {
@@ -10,6 +10,7 @@ static CARD: Card = Card {
     source: "§7; the course's tests of log size and message counts",
     lesson: "A system that never forgets, or that retries without end, works until the night when it does not.",
     watches: &[Sort::Applied],
+    when: When::After,
     needs: Needs::Nothing,
 };
 

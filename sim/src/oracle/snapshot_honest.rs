@@ -1,6 +1,6 @@
 //! A snapshot holds the state that its label says.
 
-use super::{Card, Fact, Invariant, Known, Needs, ServiceSnapshot, Sort, Verdict};
+use super::{Card, Fact, Invariant, Known, Needs, ServiceSnapshot, Sort, Verdict, When};
 use crate::raft::DiskFact;
 use labrpc::{Index, NodeId};
 
@@ -10,7 +10,8 @@ static CARD: Card = Card {
     source: "§7: the state machine's state as of the last included index",
     lesson: "Label and content travel separately through the code: the index belongs to Raft, the bytes to the \
              service. Whatever pairs them again must be sure that they are a pair.",
-    watches: &[Sort::Durable, Sort::Restored],
+    watches: &[Sort::StoresSnapshot, Sort::Restored],
+    when: When::Before,
     needs: Needs::Nothing,
 };
 

@@ -1,6 +1,6 @@
 //! Whoever hears of a later term enters it.
 
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict};
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
 use labrpc::{Event, NodeId, Term};
 use std::collections::BTreeMap;
 
@@ -9,7 +9,8 @@ static CARD: Card = Card {
     property: "After a message of a later term is handled, the server is in that term or a later one",
     source: "Figure 2, rules for all servers; §5.1",
     lesson: "Terms are a logical clock: they only work if everybody moves on who hears of a later one.",
-    watches: &[Sort::Delivered, Sort::Idle, Sort::Emitted, Sort::Crashed],
+    watches: &[Sort::Delivered, Sort::Idle, Sort::SaysIgnored, Sort::Crashed],
+    when: When::Before,
     needs: Needs::Wire,
 };
 

@@ -1,6 +1,6 @@
 //! One index and one term mean one entry, everywhere and for ever.
 
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, hash_of};
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When, hash_of};
 use crate::raft::DiskFact;
 use labrpc::{Event, Index, NodeId, Term};
 
@@ -9,7 +9,8 @@ static CARD: Card = Card {
     property: "Log Matching, first half: two entries with the same index and term carry the same command",
     source: "Figure 3, §5.3: a leader creates at most one entry with a given index in a given term",
     lesson: "If this fails, two servers acted as leader of one term, or a leader rewrote its own log.",
-    watches: &[Sort::Emitted, Sort::Durable],
+    watches: &[Sort::SaysAppended, Sort::StoresEntry],
+    when: When::Before,
     needs: Needs::Nothing,
 };
 

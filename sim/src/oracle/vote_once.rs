@@ -1,6 +1,6 @@
 //! A server votes for at most one candidate in a term, whatever happens in between.
 
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict};
+use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
 use crate::raft::{DiskFact, WireFacts};
 use labrpc::{Event, NodeId, Term};
 use std::collections::BTreeMap;
@@ -10,7 +10,8 @@ static CARD: Card = Card {
     property: "A server grants at most one vote in a term, across restarts",
     source: "§5.2; Figure 2, RequestVote",
     lesson: "The vote belongs to the term. Neither a new leader nor a restart gives it back.",
-    watches: &[Sort::Emitted, Sort::Durable, Sort::Sent],
+    watches: &[Sort::StoresHard, Sort::SendsVote, Sort::SaysTerm],
+    when: When::After,
     needs: Needs::Nothing,
 };
 
