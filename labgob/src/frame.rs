@@ -5,10 +5,11 @@
 //! frame, so that the reader can tell *not yet*, *damaged* and *of another version* apart.
 //!
 //! ```text
-//! magic "SL" (2)  version (1)  zero (1)  length of payload, LE (4)  crc32 of all but itself, LE (4)  payload
+//! magic "SL" (2)  version (1)  zero (1)  crc32 of all that follows, LE (4)  length of payload, LE (4)  payload
 //! ```
 //!
-//! The checksum covers the header too: a damaged length is seen as damage and not believed.
+//! The checksum covers the length too: a damaged one is seen as damage and not believed. What stands in front of
+//! the checksum is the same in every frame of this version.
 
 /// Version of the frame format, and with it of everything inside: a reader refuses another one.
 pub const VERSION: u8 = 1;
@@ -68,9 +69,9 @@ pub fn append_with(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(&[0; 8]);
     write(out);
     let length = u32::try_from(out.len() - start - HEADER).expect("payloads are below labgob::LIMIT");
-    out[start + 4..start + 8].copy_from_slice(&length.to_le_bytes());
-    let sum = checksum(&out[start..start + 8], &out[start + HEADER..]);
-    out[start + 8..start + HEADER].copy_from_slice(&sum.to_le_bytes());
+    out[start + 8..start + HEADER].copy_from_slice(&length.to_le_bytes());
+    let sum = crc32fast::hash(&out[start + 8..]);
+    out[start + 4..start + 8].copy_from_slice(&sum.to_le_bytes());
 }
 
 /// Appends a frame around `payload`.
@@ -90,33 +91,32 @@ pub fn parse(bytes: &[u8], limit: usize) -> Result<Frame<'_>, FrameError> {
     if bytes[..magic] != MAGIC[..magic] {
         return Err(FrameError::NotAFrame);
     }
-    if let Some(&found) = bytes.get(2)
-        && found != VERSION
-    {
-        return Err(FrameError::Version { found });
+    match *bytes {
+        [_, _, VERSION, 0, ..] | [_, _, VERSION] | [_, _] | [_] | [] => {}
+        [_, _, VERSION, ..] => return Err(FrameError::NotAFrame),
+        [_, _, found, ..] => return Err(FrameError::Version { found }),
     }
     let Some((header, rest)) = bytes.split_at_checked(HEADER) else {
         return Err(FrameError::Incomplete { missing: HEADER - bytes.len() });
     };
     let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-    let claimed = word(4) as usize;
+    let claimed = word(8) as usize;
     if claimed > limit {
         return Err(FrameError::TooLong { claimed, limit });
     }
     let Some(payload) = rest.get(..claimed) else {
         return Err(FrameError::Incomplete { missing: claimed - rest.len() });
     };
-    if checksum(&header[..8], payload) != word(8) {
+    if crc32fast::hash(&bytes[8..HEADER + claimed]) != word(4) {
         return Err(FrameError::Damaged);
     }
     Ok(Frame { payload, size: HEADER + claimed })
 }
 
-fn checksum(head: &[u8], payload: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(head);
-    hasher.update(payload);
-    hasher.finalize()
+/// The checksum in the header of a frame.
+pub fn checksum(frame: &[u8]) -> Option<u32> {
+    let (word, _) = frame.get(4..)?.split_first_chunk()?;
+    Some(u32::from_le_bytes(*word))
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@
 //! This file is pure: bytes in, bytes out. [`crate::persister`] does the reading and writing.
 
 use labgob::frame::{self, FrameError};
+use std::ops::Range;
 
 /// offset (8), mark (8), chain (4), all little endian.
 const HEAD: usize = 20;
@@ -56,7 +57,7 @@ impl Tail {
             out.extend_from_slice(&self.chain.to_le_bytes());
             out.extend_from_slice(record);
         });
-        self.chain = checksum_of(&out[start..]);
+        self.chain = chain_after(&out[start..]);
         self.end += (out.len() - start) as u64;
     }
 
@@ -82,14 +83,14 @@ impl Tail {
         }
         self.end += frame.size as u64;
         self.mark = head.mark;
-        self.chain = checksum_of(rest);
+        self.chain = chain_after(rest);
         Ok(&frame.payload[HEAD..])
     }
 }
 
-/// The checksum in the header of the frame at the start of `bytes`.
-fn checksum_of(bytes: &[u8]) -> u32 {
-    u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]])
+/// What the frame behind this one continues.
+fn chain_after(frame: &[u8]) -> u32 {
+    frame::checksum(frame).expect("it was just written or read")
 }
 
 struct Head {
@@ -122,11 +123,55 @@ pub enum Broken {
     Chain,
 }
 
+/// Records, one behind the other.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    bytes: Vec<u8>,
+    ranges: Vec<Range<usize>>,
+}
+
+impl Records {
+    /// Appends the record that `write` writes.
+    pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        self.ranges.push(start..self.bytes.len());
+    }
+
+    /// Records that stand within a log.
+    ///
+    /// # Panics
+    /// When one is read, if it does not.
+    pub fn within(log: Vec<u8>, records: Vec<Range<usize>>) -> Records {
+        Records { bytes: log, ranges: records }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// Bytes in all of them.
+    pub fn size(&self) -> usize {
+        self.ranges.iter().map(ExactSizeIterator::len).sum()
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &[u8]> + Clone {
+        self.ranges.iter().map(|range| &self.bytes[range.clone()])
+    }
+}
+
 /// The good part of a log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Scan {
-    /// The records, in order.
-    pub records: Vec<Vec<u8>>,
+    /// Where the records stand in the log, in order.
+    pub records: Vec<Range<usize>>,
     /// Where the good part ends.
     pub tail: Tail,
     /// What stands behind it, if anything does: a torn tail, to be cut off before anything is appended.
@@ -157,7 +202,10 @@ pub fn scan(bytes: &[u8], salt: u32) -> Result<Scan, Damage> {
             return Ok(Scan { records, tail, torn: None });
         }
         match tail.read(bytes) {
-            Ok(record) => records.push(record.to_vec()),
+            Ok(record) => {
+                let end = tail.end as usize;
+                records.push(end - record.len()..end);
+            }
             Err(why) => {
                 let durable = largest_mark(bytes, tail.end as usize);
                 if durable > tail.end {
@@ -201,18 +249,19 @@ mod tests {
         (bytes, ends)
     }
 
-    fn texts(scan: &Scan) -> Vec<&str> {
-        scan.records.iter().map(|record| std::str::from_utf8(record).unwrap()).collect()
+    fn texts(bytes: &[u8], scan: &Scan) -> Vec<String> {
+        let text = |range: &Range<usize>| String::from_utf8(bytes[range.clone()].to_vec()).unwrap();
+        scan.records.iter().map(text).collect()
     }
 
     #[test]
     fn a_log_is_read_back_and_can_be_continued() {
         let (mut bytes, _) = log(&[&["a", "b"], &["c"]]);
         let scanned = scan(&bytes, 7).unwrap();
-        assert_eq!((texts(&scanned), scanned.torn), (vec!["a", "b", "c"], None));
+        assert_eq!((texts(&bytes, &scanned).concat(), scanned.torn), ("abc".into(), None));
         let mut tail = scanned.tail;
         tail.append(&mut bytes, b"d");
-        assert_eq!(texts(&scan(&bytes, 7).unwrap()), ["a", "b", "c", "d"]);
+        assert_eq!(texts(&bytes, &scan(&bytes, 7).unwrap()), ["a", "b", "c", "d"]);
         assert!(scan(&bytes, 8).is_err(), "the log of another salt is not this one");
     }
 
@@ -233,7 +282,7 @@ mod tests {
         let (bytes, ends) = log(&[&["a", "b"], &["c", "d"]]);
         for cut in ends[0]..bytes.len() {
             let scanned = scan(&bytes[..cut], 7).unwrap();
-            assert!(texts(&scanned).starts_with(&["a", "b"]));
+            assert!(texts(&bytes, &scanned).starts_with(&["a".into(), "b".into()]));
             assert_eq!(scanned.torn.is_some(), cut as u64 != scanned.tail.end);
         }
     }
@@ -268,7 +317,7 @@ mod tests {
         other.append(&mut new, b"B");
         new.extend_from_slice(&old[new.len()..]);
         let scanned = scan(&new, 7).unwrap();
-        assert_eq!((texts(&scanned), scanned.torn), (vec!["a", "B"], Some(Broken::Chain)));
+        assert_eq!((texts(&new, &scanned).concat(), scanned.torn), ("aB".into(), Some(Broken::Chain)));
     }
 
     #[test]
@@ -276,7 +325,7 @@ mod tests {
         let (mut bytes, _) = log(&[&["a"]]);
         bytes.extend_from_slice(&[0; 700]);
         let scanned = scan(&bytes, 7).unwrap();
-        assert_eq!(texts(&scanned), ["a"]);
+        assert_eq!(texts(&bytes, &scanned), ["a"]);
         assert!(scanned.torn.is_some());
     }
 }

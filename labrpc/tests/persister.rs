@@ -46,14 +46,14 @@ async fn write_for_ever(env: Env, known: Shared, bug: Option<PersisterBug>) {
             return;
         }
     };
-    let numbers: Vec<u64> = records.iter().map(|record| number(record)).collect();
+    let numbers: Vec<u64> = records.iter().map(number).collect();
     let mut next = {
         let mut known = known.lock().unwrap();
         known.boots += 1;
         let first = numbers.first().copied().unwrap_or(0);
         let end = numbers.last().map_or(0, |last| last + 1);
         assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "a hole: {numbers:?}");
-        assert!(records.iter().all(|bytes| *bytes == record(number(bytes))), "a record is not what was written");
+        assert!(records.iter().all(|bytes| bytes == record(number(bytes))), "a record is not what was written");
         assert!(first == known.dropped.0 || first == known.dropped.1, "begins with {first}: {known:?}");
         assert!(end >= known.durable, "durable records are gone: found {end}, {known:?}");
         assert!(end <= known.written, "records that nobody wrote");

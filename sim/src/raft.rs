@@ -159,7 +159,34 @@ pub struct Recovered {
     pub entries: Vec<(Index, Term, Content)>,
 }
 
+/// What two states of a disk are compared by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Summary {
+    /// Current term.
+    pub term: Term,
+    /// Vote in that term.
+    pub vote: Option<NodeId>,
+    /// The last entry that the snapshot covers.
+    pub snapshot: (Index, Term),
+    /// The last entry.
+    pub last: (Index, Term),
+}
+
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let vote = self.vote.map_or("nobody".into(), |vote| vote.to_string());
+        let ((snapshot, _), (last, last_term)) = (self.snapshot, self.last);
+        write!(f, "{}, vote for {vote}, snapshot {snapshot}, last entry {last} of {last_term}", self.term)
+    }
+}
+
 impl Recovered {
+    /// What it is compared by.
+    pub fn summary(&self) -> Summary {
+        let snapshot = self.snapshot.as_ref().map_or((Index(0), Term(0)), |(index, term, _)| (*index, *term));
+        Summary { term: self.term, vote: self.vote, snapshot, last: self.last() }
+    }
+
     /// Index and term of the last entry.
     pub fn last(&self) -> (Index, Term) {
         let covered = self.snapshot.as_ref().map_or((Index(0), Term(0)), |(index, term, _)| (*index, *term));
@@ -223,12 +250,22 @@ pub enum DiskFact {
 
 /// Follows what is durable on one server's disk.
 pub trait Follow: Send {
-    /// The disk has changed: `file` was synced, or names were (no file), or everything may be different after a
-    /// power failure (no file either). Appends to `facts` what that means.
+    /// What is durable has changed. Appends to `facts` what that means.
     ///
     /// # Errors
     /// Why the disk makes no sense.
-    fn changed(&mut self, disk: &DiskView<'_>, file: Option<&str>, facts: &mut Vec<DiskFact>) -> Result<(), String>;
+    fn changed(&mut self, disk: &DiskView<'_>, what: Change<'_>, facts: &mut Vec<DiskFact>) -> Result<(), String>;
+}
+
+/// What of a disk has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change<'a> {
+    /// This file was synced.
+    File(&'a str),
+    /// Names were synced.
+    Names,
+    /// Anything: the power has failed.
+    Everything,
 }
 
 /// Reads the whole disk each time.
@@ -239,7 +276,7 @@ struct WholeDisk<S: ?Sized> {
 }
 
 impl<S: RaftSystem + ?Sized> Follow for WholeDisk<S> {
-    fn changed(&mut self, disk: &DiskView<'_>, _: Option<&str>, facts: &mut Vec<DiskFact>) -> Result<(), String> {
+    fn changed(&mut self, disk: &DiskView<'_>, _: Change<'_>, facts: &mut Vec<DiskFact>) -> Result<(), String> {
         let found = self.system.recover(self.node, disk)?;
         difference(&self.last, &found, facts);
         self.last = found;

@@ -19,7 +19,7 @@ use labrpc::{Content, Env, Kind, NodeId};
 use serde::Deserialize;
 use sim::plan::Knobs;
 use sim::raft::{
-    Abilities, ApplyMsg, Booted, BugCard, DiskFact, Follow, Part, PeerSetup, RaftPeer, RaftSystem, Recovered,
+    Abilities, ApplyMsg, Booted, BugCard, Change, DiskFact, Follow, Part, PeerSetup, RaftPeer, RaftSystem, Recovered,
     WireFacts, difference,
 };
 use std::pin::Pin;
@@ -164,7 +164,7 @@ impl Stream for Deliveries {
 fn saved_on(node: NodeId, disk: &dyn Directory) -> Result<Saved, String> {
     let records = persister::recover(disk, &identity(node)).map_err(|refused| refused.to_string())?;
     let records = records.unwrap_or_default();
-    Saved::recover(records.iter().map(|record| &record[..])).map_err(|hole| hole.to_string())
+    Saved::recover(records.iter()).map_err(|hole| hole.to_string())
 }
 
 fn recovered(saved: Saved, disk: &dyn Directory) -> Result<Recovered, String> {
@@ -243,19 +243,21 @@ impl Follow for Tailing {
     fn changed(
         &mut self,
         disk: &DiskView<'_>,
-        file: Option<&str>,
+        what: Change<'_>,
         facts: &mut Vec<DiskFact>,
     ) -> Result<(), String> {
-        match file {
-            Some(file) if file != self.file => Ok(()),
-            Some(_) => {
+        match what {
+            Change::File(file) if file == self.file => {
                 let bytes = disk.read(&self.file).unwrap_or_default();
                 while let Some(record) = self.tail.next(&bytes) {
                     self.replay(storage::decode(record), disk, facts)?;
                 }
                 Ok(())
             }
-            None => self.reread(disk, facts),
+            Change::File(_) => Ok(()),
+            // Names of snapshots matter when a record names them.
+            Change::Names if persister::current_log(disk).is_some_and(|(file, _)| file == self.file) => Ok(()),
+            Change::Names | Change::Everything => self.reread(disk, facts),
         }
     }
 }

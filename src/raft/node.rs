@@ -19,6 +19,7 @@ use bytes::Bytes;
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
 use labrpc::persister::{Persister, PersisterBug, Refused};
+use labrpc::wal::Records;
 use labrpc::{DiskError, Env, NodeId, Sleep, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
@@ -141,7 +142,7 @@ impl Node {
             _ => None,
         };
         let (mut persister, records) = Persister::open(env.disk(), &options.identity, planted).await?;
-        let saved = Saved::recover(records.iter().map(|record| &record[..]))?;
+        let saved = Saved::recover(records.iter())?;
         let mut contents = BTreeMap::new();
         if let Some(meta) = &saved.snapshot {
             let content = persister.read_snapshot(storage::snapshot_id(meta.last)).await?;
@@ -518,7 +519,7 @@ impl Driver {
 async fn store(
     mut persister: Box<Persister>,
     snapshot: Option<(EntryId, Bytes)>,
-    records: storage::Records,
+    records: Records,
     rewrite: bool,
     hasty: bool,
 ) -> (Box<Persister>, Result<(), DiskError>) {

@@ -5,6 +5,7 @@
 use super::ready::Write;
 use super::types::{Entry, EntryId, HardState, Index, Saved, SnapshotMeta};
 use labrpc::persister::SnapshotId;
+use labrpc::wal::Records;
 use serde::{Deserialize, Serialize};
 
 /// One record of the log on the disk. Later ones go before earlier ones.
@@ -38,37 +39,14 @@ pub fn snapshot_id(last: EntryId) -> SnapshotId {
     SnapshotId(last.index.0, last.term.0)
 }
 
-/// Encoded records, one behind the other.
-#[derive(Clone, Debug, Default)]
-pub struct Records {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl Records {
-    fn push(&mut self, record: &Record) {
-        labgob::encode_into(&mut self.bytes, record).expect("commands are bounded far below labgob's limit");
-        self.ends.push(self.bytes.len());
+fn encoded(all: impl IntoIterator<Item = Record>) -> Records {
+    let mut records = Records::default();
+    for record in all {
+        records.push_with(|bytes| {
+            labgob::encode_into(bytes, &record).expect("commands are bounded far below labgob's limit");
+        });
     }
-
-    /// Bytes in all of them.
-    pub fn size(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Each record.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> + Clone {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
-    }
-}
-
-impl FromIterator<Record> for Records {
-    fn from_iter<I: IntoIterator<Item = Record>>(all: I) -> Records {
-        let mut records = Records::default();
-        all.into_iter().for_each(|record| records.push(&record));
-        records
-    }
+    records
 }
 
 /// The records of a write.
@@ -80,14 +58,14 @@ pub fn records(write: &Write) -> Records {
         let cut = log.entries.is_empty().then_some(Record::Cut(log.after));
         cut.into_iter().chain(log.entries.iter().cloned().map(Record::Entry))
     });
-    snapshot.chain(hard).chain(log).collect()
+    encoded(snapshot.chain(hard).chain(log))
 }
 
 /// The records that say all of a state.
 pub fn records_of(saved: &Saved) -> Records {
     let snapshot = saved.snapshot.iter().cloned().map(Record::Snapshot);
     let entries = saved.entries.iter().cloned().map(Record::Entry);
-    snapshot.chain([Record::Hard(saved.hard)]).chain(entries).collect()
+    encoded(snapshot.chain([Record::Hard(saved.hard)]).chain(entries))
 }
 
 /// A record as it was written.
@@ -169,7 +147,7 @@ mod tests {
     }
 
     fn replayed(records: Vec<Record>) -> Result<Saved, Hole> {
-        Saved::recover(records.into_iter().collect::<Records>().iter())
+        Saved::recover(encoded(records).iter())
     }
 
     fn ids(saved: &Saved) -> Vec<(u64, u64)> {
@@ -215,7 +193,7 @@ mod tests {
     fn a_cut_without_entries_is_said() {
         let log = Some(LogWrite { after: Index(1), entries: vec![] });
         let write = Write { seq: 1, snapshot: None, hard: None, log };
-        let log: Records = [entry(1, 1), entry(2, 1)].map(Record::Entry).into_iter().collect();
+        let log = encoded([entry(1, 1), entry(2, 1)].map(Record::Entry));
         let cut = records(&write);
         assert_eq!(ids(&Saved::recover(log.iter().chain(cut.iter())).unwrap()), [(1, 1)]);
     }

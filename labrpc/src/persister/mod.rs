@@ -20,7 +20,7 @@ mod saver;
 pub use saver::{Saved, Saver};
 
 use crate::disk::{Disk, DiskError};
-use crate::wal::{self, Damage, Scan, Tail};
+use crate::wal::{self, Damage, Records, Scan, Tail};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -131,11 +131,13 @@ macro_rules! bug {
     };
 }
 
-/// A log as read: its generation, and what is in it.
-#[derive(Debug, PartialEq, Eq)]
+/// A log as read: its generation, what is in it, and how it ends.
+#[derive(Debug)]
 struct Log {
     generation: u64,
-    scan: Scan,
+    records: Records,
+    tail: Tail,
+    is_torn: bool,
 }
 
 fn log_name(generation: u64) -> String {
@@ -162,8 +164,8 @@ fn newest(names: &[String]) -> Option<u64> {
 ///
 /// # Errors
 /// [`Refused`], as for [`Persister::open`].
-pub fn recover(directory: &dyn Directory, identity: &str) -> Result<Option<Vec<Vec<u8>>>, Refused> {
-    Ok(read_log(directory, identity)?.map(|log| log.scan.records))
+pub fn recover(directory: &dyn Directory, identity: &str) -> Result<Option<Records>, Refused> {
+    Ok(read_log(directory, identity)?.map(|log| log.records))
 }
 
 fn read_log(directory: &dyn Directory, identity: &str) -> Result<Option<Log>, Refused> {
@@ -178,14 +180,15 @@ fn read_log(directory: &dyn Directory, identity: &str) -> Result<Option<Log>, Re
     };
     let file = log_name(generation);
     let bytes = directory.content(&file).unwrap_or_default();
-    let mut scan =
-        wal::scan(&bytes, generation as u32).map_err(|damage| Refused::Damaged { file: file.clone(), damage })?;
-    let head = Seal::check(&file, &scan, bytes.len())?;
-    if head.identity != identity {
-        return Err(Refused::Foreign { file, found: head.identity, expected: identity.into() });
+    let scan = wal::scan(&bytes, generation as u32)
+        .map_err(|damage| Refused::Damaged { file: file.clone(), damage })?;
+    let seal = Seal::check(&file, &bytes, &scan)?;
+    if seal.identity != identity {
+        return Err(Refused::Foreign { file, found: seal.identity, expected: identity.into() });
     }
-    scan.records.remove(0);
-    Ok(Some(Log { generation, scan }))
+    let Scan { records, tail, torn } = scan;
+    let records = Records::within(bytes.into_owned(), records[1..].to_vec());
+    Ok(Some(Log { generation, records, tail, is_torn: torn.is_some() }))
 }
 
 /// The content of a snapshot.
@@ -201,8 +204,9 @@ pub fn read_snapshot(directory: &dyn Directory, id: SnapshotId) -> Result<Vec<u8
         });
     };
     let scan = wal::scan(&bytes, id.salt()).map_err(|damage| Refused::Damaged { file: file.clone(), damage })?;
-    Seal::check(&file, &scan, bytes.len())?;
-    Ok(scan.records[1..].concat())
+    Seal::check(&file, &bytes, &scan)?;
+    let pieces = scan.records[1..].iter().map(|range| &bytes[range.clone()]);
+    Ok(pieces.collect::<Vec<_>>().concat())
 }
 
 /// The first record of a sealed file.
@@ -231,7 +235,8 @@ impl Seal {
     }
 
     /// The seal of a file, if all that was sealed is sound.
-    fn check(file: &str, scan: &Scan, len: usize) -> Result<Seal, Refused> {
+    fn check(file: &str, bytes: &[u8], scan: &Scan) -> Result<Seal, Refused> {
+        let len = bytes.len();
         let damaged = |durable: u64| {
             let why = scan.torn.unwrap_or(wal::Broken::Chain);
             let damage = Damage { offset: scan.tail.end, durable, why };
@@ -240,7 +245,7 @@ impl Seal {
         let Some(head) = scan.records.first() else {
             return Err(damaged(len as u64));
         };
-        let Ok(seal) = labgob::decode::<Seal>(head) else {
+        let Ok(seal) = labgob::decode::<Seal>(&bytes[head.clone()]) else {
             return Err(damaged(len as u64));
         };
         if seal.format != FORMAT {
@@ -279,7 +284,7 @@ impl Persister {
         disk: Disk,
         identity: &str,
         bug: Option<PersisterBug>,
-    ) -> Result<(Persister, Vec<Vec<u8>>), Refused> {
+    ) -> Result<(Persister, Records), Refused> {
         disk.lock().await?;
         let image = load(&disk).await?;
         for name in image.names().iter().filter(|name| name.ends_with(".tmp")) {
@@ -295,12 +300,12 @@ impl Persister {
         };
         let Some(log) = read else {
             persister.rewrite(std::iter::empty()).await?;
-            return Ok((persister, Vec::new()));
+            return Ok((persister, Records::default()));
         };
         persister.generation = log.generation;
         persister.file = log_name(log.generation);
-        persister.tail = log.scan.tail;
-        if log.scan.torn.is_some() {
+        persister.tail = log.tail;
+        if log.is_torn {
             persister.disk.truncate(&persister.file, persister.tail.end).await?;
         }
         persister.disk.sync(&persister.file).await?;
@@ -310,7 +315,7 @@ impl Persister {
         for name in image.names().iter().filter(superseded).filter(|name| !name.ends_with(".tmp")) {
             persister.disk.remove(name).await?;
         }
-        Ok((persister, log.scan.records))
+        Ok((persister, log.records))
     }
 
     /// Writes records at the end of the log. They are durable after the next [`Persister::sync`].

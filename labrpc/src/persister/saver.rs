@@ -27,7 +27,7 @@ impl Saved {
     /// [`Refused`].
     pub fn recover(directory: &dyn Directory, identity: &str) -> Result<Saved, Refused> {
         let records = recover(directory, identity)?.unwrap_or_default();
-        let Some(last) = records.last().map(|record| Save::decode(record)) else {
+        let Some(last) = records.iter().next_back().map(Save::decode) else {
             return Ok(Saved::default());
         };
         let snapshot = match last.snapshot {
@@ -64,7 +64,7 @@ impl Saver {
     /// [`Refused`], with what to do about it.
     pub async fn open(disk: Disk, identity: &str, bug: Option<PersisterBug>) -> Result<(Saver, Saved), Refused> {
         let (mut persister, records) = Persister::open(disk, identity, bug).await?;
-        let last = records.last().map(|record| Save::decode(record));
+        let last = records.iter().next_back().map(Save::decode);
         let (number, state) = last.map(|save| (save.snapshot, save.state)).unwrap_or_default();
         let id = (number > 0).then_some(SnapshotId(number, 0));
         let snapshot = match id {

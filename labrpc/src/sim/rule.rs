@@ -55,7 +55,17 @@ impl NodeSet {
 
     /// The nodes in the set, in the order of their numbers.
     pub fn iter(self) -> impl Iterator<Item = NodeId> {
-        (0..NodeSet::CAPACITY).map(NodeId).filter(move |&node| self.contains(node))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let next = left.trailing_zeros();
+            left &= left.wrapping_sub(1);
+            (next < NodeSet::CAPACITY).then_some(NodeId(next))
+        })
+    }
+
+    /// Servers 1 to `count`.
+    pub fn first(count: u32) -> NodeSet {
+        (1..=count).map(NodeId).collect()
     }
 
     /// A number that is the set's own.

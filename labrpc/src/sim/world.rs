@@ -11,6 +11,7 @@ use super::net::Network;
 use super::node::{Node, State};
 use super::observe::{Command, CrashPoint, Edge, Effect, Hook, Observed, Packet, Stamp};
 use super::queue::{Queue, Ticket};
+use super::rule::NodeSet;
 use super::timer::Timer;
 use super::{Counters, Ending, Limits};
 use crate::id::NodeId;
@@ -437,6 +438,12 @@ impl View<'_> {
     /// Whether the node runs, standing still included.
     pub fn is_up(&self, node: NodeId) -> bool {
         self.0.nodes.get(node.slot()).is_some_and(|node| node.state != State::Down)
+    }
+
+    /// The nodes that run, standing still included.
+    pub fn up(&self) -> NodeSet {
+        let up = |(slot, node): (usize, &Node)| (node.state != State::Down).then_some(NodeId(slot as u32));
+        self.0.nodes.iter().enumerate().filter_map(up).collect()
     }
 
     /// How often the node was started: the number of its latest boot.

@@ -6,6 +6,7 @@ use crate::plan::{Plan, Selector};
 use crate::raft::{RaftPeer, RaftSystem};
 use labrpc::sim::{Booter, Command, Lab, NodeSet};
 use labrpc::{Env, Index, Kind, NodeId, Rng, Term, Time};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -74,15 +75,15 @@ impl Shared {
 
     /// Of these, the one that claims to lead the latest term, and that term.
     pub fn leader(&self, lab: &Lab, of: NodeSet) -> Option<(NodeId, Term)> {
-        let mut leader = None;
-        for node in of.iter() {
-            if let Some((term, true)) = self.peer(lab, node).map(|peer| peer.state())
-                && leader.is_none_or(|(_, latest)| term > latest)
-            {
-                leader = Some((node, term));
-            }
-        }
-        leader
+        let boots: Vec<(NodeId, u32)> =
+            lab.view(|view| of.iter().filter(|node| view.is_up(*node)).map(|node| (node, view.boot(node))).collect());
+        let peers = self.peers();
+        let claims = boots.into_iter().filter_map(|(node, boot)| {
+            let (of_boot, peer) = peers.get(node.slot())?.as_ref()?;
+            let (term, leads) = peer.state();
+            (*of_boot == boot && leads).then_some((node, term))
+        });
+        claims.max_by_key(|(node, term)| (*term, Reverse(*node)))
     }
 }
 
@@ -186,38 +187,36 @@ impl Control {
     // --- who is who
 
     pub fn all(&self) -> NodeSet {
-        self.plan.server_ids().into_iter().collect()
+        NodeSet::first(self.plan.servers)
     }
 
     pub fn up(&self) -> NodeSet {
-        self.lab.view(|view| self.all().iter().filter(|node| view.is_up(*node)).collect())
+        self.lab.view(|view| view.up()).and(self.all())
     }
 
     pub fn leader_of(&self, of: NodeSet) -> Option<(NodeId, Term)> {
         self.shared.leader(&self.lab, of)
     }
 
+    /// The one that leads, as a set.
+    fn leader(&self) -> NodeSet {
+        self.leader_of(self.up()).map_or(NodeSet::NONE, |(node, _)| node.into())
+    }
+
     /// Who that is just now.
     pub fn resolve(&mut self, selector: &Selector) -> NodeSet {
-        let (all, up) = (self.all(), self.up());
         match selector {
             Selector::Server(node) => (*node).into(),
-            Selector::All => all,
+            Selector::All => self.all(),
             Selector::None => NodeSet::NONE,
-            Selector::Up => up,
-            Selector::Down => all.minus(up),
-            Selector::Leader => self.leader_of(up).map_or(NodeSet::NONE, |(node, _)| node.into()),
-            Selector::Followers => up.minus(self.leader_of(up).map_or(NodeSet::NONE, |(node, _)| node.into())),
-            Selector::MostDivergent => self.pick_by_log(all, divergence),
-            Selector::MostUpToDate => self.pick_by_log(up, |known, node| {
-                let log = &known.server(node).durable.log;
-                (log.last_term().0, log.last().0)
-            }),
-            Selector::Behind => self.pick_by_log(up, |known, node| {
-                let log = &known.server(node).durable.log;
-                (u64::MAX - log.last_term().0, u64::MAX - log.last().0)
-            }),
-            Selector::Not(inner) => all.minus(self.resolve(inner)),
+            Selector::Up => self.up(),
+            Selector::Down => self.all().minus(self.up()),
+            Selector::Leader => self.leader(),
+            Selector::Followers => self.up().minus(self.leader()),
+            Selector::MostDivergent => self.pick_by_log(self.all(), divergence),
+            Selector::MostUpToDate => self.pick_by_log(self.up(), up_to_date),
+            Selector::Behind => self.pick_by_log(self.up(), |known, node| Reverse(up_to_date(known, node))),
+            Selector::Not(inner) => self.all().minus(self.resolve(inner)),
             Selector::Or(one, other) => self.resolve(one).or(self.resolve(other)),
             Selector::And(one, other) => self.resolve(one).and(self.resolve(other)),
             Selector::Any(count, inner) => {
@@ -314,6 +313,12 @@ fn divergence(known: &Known, node: NodeId) -> u64 {
         known.committed(*index).is_none_or(|committed| committed.hash != item.hash)
     };
     log.iter().filter(differs).count() as u64
+}
+
+/// How up-to-date a disk's log is (§5.4.1).
+fn up_to_date(known: &Known, node: NodeId) -> (Term, Index) {
+    let log = &known.server(node).durable.log;
+    (log.last_term(), log.last())
 }
 
 /// Waits until the watcher has seen what may be of interest, or until a true time.

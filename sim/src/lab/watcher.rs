@@ -4,9 +4,9 @@ use super::Record;
 use super::render::{Line, Recorder};
 use crate::oracle::{Fact, Oracle, Violation, violated};
 use crate::plan::Plan;
-use crate::raft::{DiskFact, Follow, RaftSystem, Recovered, WireFacts};
+use crate::raft::{Change, DiskFact, Follow, RaftSystem, WireFacts};
 use labrpc::sim::{Command, DiskAct, Face, Hook, NodeSet, Observed, Packet, Sending, Stamp, View};
-use labrpc::{Content, Event, Index, Kind, NodeId, Term};
+use labrpc::{Event, Index, Kind, NodeId, Term};
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -48,6 +48,8 @@ pub(super) struct Watcher {
     follows: Vec<Option<Box<dyn Follow>>>,
     /// Whether something was pending on the disk when the server went down.
     pending: Vec<bool>,
+    /// Servers whose power has failed since they last started.
+    power_failed: NodeSet,
     /// Servers whose disks the plan has damaged: they must refuse to start.
     pub damaged: NodeSet,
     /// Servers that refused to start.
@@ -72,6 +74,7 @@ impl Watcher {
             explains: system.explains(),
             follows,
             pending: vec![false; servers],
+            power_failed: NodeSet::NONE,
             damaged: NodeSet::NONE,
             refused: NodeSet::NONE,
             acked: Index(0),
@@ -153,10 +156,10 @@ impl Watcher {
     }
 
     /// Part of a server's disk, or all of it, may have become durable.
-    fn disk_changed(&mut self, stamp: Stamp, node: NodeId, file: Option<&str>, view: &View<'_>) {
+    fn disk_changed(&mut self, stamp: Stamp, node: NodeId, change: Change<'_>, view: &View<'_>) {
         let Some(mut follow) = self.follows[node.slot()].take() else { return };
         let mut facts = std::mem::take(&mut self.facts);
-        let outcome = follow.changed(&view.disk(node, Face::Durable), file, &mut facts);
+        let outcome = follow.changed(&view.disk(node, Face::Durable), change, &mut facts);
         self.follows[node.slot()] = Some(follow);
         for fact in facts.drain(..) {
             if let Some(recorder) = &mut self.recorder {
@@ -174,21 +177,22 @@ impl Watcher {
     }
 
     fn booting(&mut self, stamp: Stamp, node: NodeId, view: &View<'_>) {
-        let expected = self.system.recover(node, &view.disk(node, Face::Current));
         let was_pending = std::mem::take(&mut self.pending[node.slot()]) || view.has_pending(node);
         self.refused.remove(node);
+        // Where nothing was pending and no power failed, the disk is what was followed so far, byte for byte.
+        // Otherwise it is read whole, and what was followed is held against that.
+        let untouched = !was_pending && !self.power_failed.contains(node);
+        self.power_failed.remove(node);
+        let as_known = self.oracle.known.summary(node);
+        let expected = if untouched && !self.damaged.contains(node) {
+            Ok(as_known)
+        } else {
+            self.system.recover(node, &view.disk(node, Face::Current)).map(|found| found.summary())
+        };
+        // One that the plan has damaged must not start; the service reports that.
         let damaged = self.damaged.contains(node) && expected.is_err();
-        let shown = if damaged { Ok(self.as_durable(node)) } else { expected };
-        self.tell(stamp, &Fact::Booting { node, expected: &shown, was_pending });
-    }
-
-    /// What the oracle holds to be on the disk: stands in where the plan has damaged the real one.
-    fn as_durable(&self, node: NodeId) -> Recovered {
-        let durable = &self.oracle.known.server(node).durable;
-        let covered = durable.log.base;
-        let snapshot = (covered > Index(0)).then(|| (covered, durable.log.base_term, bytes::Bytes::new()));
-        let entries = durable.log.iter().map(|(index, item)| (index, item.term, Content::Noop)).collect();
-        Recovered { term: durable.term, vote: durable.vote, snapshot, entries }
+        let expected = if damaged { Ok(as_known) } else { expected };
+        self.tell(stamp, &Fact::Booting { node, expected: &expected, was_pending });
     }
 
     fn service(&mut self, stamp: Stamp, node: Option<NodeId>, what: &str, words: [u64; 4]) {
@@ -243,10 +247,10 @@ impl Watcher {
             }
             Observed::Idle { node } => self.tell(stamp, &Fact::Idle { node }),
             Observed::Disk { node, act: DiskAct::Sync, file, .. } if self.is_server(node) => {
-                self.disk_changed(stamp, node, Some(file), view);
+                self.disk_changed(stamp, node, Change::File(file), view);
             }
             Observed::Disk { node, act: DiskAct::SyncDir, .. } if self.is_server(node) => {
-                self.disk_changed(stamp, node, None, view);
+                self.disk_changed(stamp, node, Change::Names, view);
             }
             Observed::Booting { node, .. } => {
                 self.booting(stamp, node, view);
@@ -256,7 +260,8 @@ impl Watcher {
                 self.pending[node.slot()] |= pending;
                 self.tell(stamp, &Fact::Crashed { node });
                 if power {
-                    self.disk_changed(stamp, node, None, view);
+                    self.power_failed.insert(node);
+                    self.disk_changed(stamp, node, Change::Everything, view);
                 }
                 self.wake();
             }

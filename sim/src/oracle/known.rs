@@ -5,7 +5,7 @@
 //! and never from what the server says.
 
 use super::log::{LogView, command_hash, extend_chain, hash_of};
-use crate::raft::{DiskFact, WireFacts};
+use crate::raft::{DiskFact, Summary, WireFacts};
 use labrpc::sim::{Packet, Stamp};
 use labrpc::{Event, Index, NodeId, Role, Term, Time};
 use std::collections::BTreeMap;
@@ -85,7 +85,7 @@ pub enum Fact<'a> {
         /// Who.
         node: NodeId,
         /// What it must find there.
-        expected: &'a Result<crate::raft::Recovered, String>,
+        expected: &'a Result<Summary, String>,
         /// Something was pending when it went down, which may have survived or not.
         was_pending: bool,
     },
@@ -319,6 +319,13 @@ impl Known {
     /// The memory of a server, if it has said anything in this boot.
     pub fn memory(&self, node: NodeId) -> Option<&Memory> {
         self.server(node).memory.as_ref()
+    }
+
+    /// What is durable on a server's disk, in short.
+    pub fn summary(&self, node: NodeId) -> Summary {
+        let Durable { term, vote, log } = &self.server(node).durable;
+        let snapshot = (log.base, log.base_term);
+        Summary { term: *term, vote: *vote, snapshot, last: (log.last(), log.last_term()) }
     }
 
     /// All servers.

@@ -126,7 +126,7 @@ impl Marks {
                 if *was_pending {
                     self.hit(Mark::CrashWithUnsynced);
                     let durable = known.server(*node).durable.log.last();
-                    if expected.as_ref().is_ok_and(|found| found.last().0 == durable) {
+                    if expected.as_ref().is_ok_and(|found| found.last.0 == durable) {
                         self.hit(Mark::TornTail);
                     }
                 }

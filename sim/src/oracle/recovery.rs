@@ -1,8 +1,8 @@
 //! A server starts with what is on its disk: all of it, and nothing else.
 
 use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
-use crate::raft::Recovered;
-use labrpc::{Event, Index, NodeId, Term};
+use crate::raft::Summary;
+use labrpc::{Event, NodeId};
 use std::collections::BTreeMap;
 
 pub(super) static CARD: Card = Card {
@@ -23,40 +23,6 @@ pub struct Recovery {
     expected: BTreeMap<NodeId, Summary>,
 }
 
-/// What two states of a disk are compared by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Summary {
-    term: Term,
-    vote: Option<NodeId>,
-    snapshot: (Index, Term),
-    last: (Index, Term),
-}
-
-impl Summary {
-    fn of(found: &Recovered) -> Summary {
-        let snapshot = found.snapshot.as_ref().map_or((Index(0), Term(0)), |(index, term, _)| (*index, *term));
-        Summary { term: found.term, vote: found.vote, snapshot, last: found.last() }
-    }
-
-    fn durable(known: &Known, node: NodeId) -> Summary {
-        let durable = &known.server(node).durable;
-        Summary {
-            term: durable.term,
-            vote: durable.vote,
-            snapshot: (durable.log.base, durable.log.base_term),
-            last: (durable.log.last(), durable.log.last_term()),
-        }
-    }
-}
-
-impl std::fmt::Display for Summary {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let vote = self.vote.map_or("nobody".into(), |vote| vote.to_string());
-        let ((snapshot, _), (last, last_term)) = (self.snapshot, self.last);
-        write!(f, "{}, vote for {vote}, snapshot {snapshot}, last entry {last} of {last_term}", self.term)
-    }
-}
-
 impl Invariant for Recovery {
     fn card(&self) -> &'static Card {
         &CARD
@@ -66,7 +32,7 @@ impl Invariant for Recovery {
         match fact {
             Fact::Booting { node, expected, was_pending } => {
                 let found = match expected {
-                    Ok(found) => Summary::of(found),
+                    Ok(found) => *found,
                     Err(why) => return Err(format!("what the crash left on the disk of {node} cannot be read: {why}")),
                 };
                 self.expected.insert(*node, found);
@@ -88,7 +54,7 @@ impl Invariant for Recovery {
 
 /// What was durable is still there.
 fn keeps(known: &Known, node: NodeId, found: Summary, was_pending: bool) -> Verdict {
-    let durable = Summary::durable(known, node);
+    let durable = known.summary(node);
     // A write that was pending may have survived; it can add to what was durable and must not take from it.
     let less = found.term < durable.term
         || (found.term == durable.term && durable.vote.is_some() && found.vote != durable.vote)
@@ -103,9 +69,11 @@ fn keeps(known: &Known, node: NodeId, found: Summary, was_pending: bool) -> Verd
 mod tests {
     use super::super::testing::{Story, node};
     use super::*;
-    use crate::raft::DiskFact;
+    use crate::raft::{DiskFact, Recovered};
+    use labrpc::{Index, Term};
 
     fn boot(story: &mut Story<Recovery>, found: Result<Recovered, String>, was_pending: bool) -> Verdict {
+        let found = found.map(|found| found.summary());
         story.tell(&Fact::Booting { node: node(1), expected: &found, was_pending })
     }
 

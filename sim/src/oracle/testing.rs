@@ -27,7 +27,7 @@ impl<I: Invariant> Story<I> {
     }
 
     pub fn boots(&mut self, n: u32) {
-        let empty = Ok(Recovered::default());
+        let empty = Ok(Recovered::default().summary());
         self.tell(&Fact::Booting { node: node(n), expected: &empty, was_pending: false }).unwrap();
         let nothing = (Index(0), Term(0));
         let recovered = Event::Recovered { term: Term(0), vote: None, snapshot: nothing, last: nothing };
