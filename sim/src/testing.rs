@@ -3,7 +3,7 @@
 //!
 //! `SHARDLAB_SEEDS` says how many seeds, or which: `SHARDLAB_SEEDS=1000` or `SHARDLAB_SEEDS=17..18`.
 
-use crate::campaign::{Found, Job, Seeds, Width, story};
+use crate::campaign::{Found, Job, Seeds, Width, replay_command, story};
 use crate::lab::{Record, Report, run_plan};
 use crate::plan::Plan;
 use crate::raft::RaftSystem;
@@ -107,7 +107,7 @@ fn told(suite: &Suite, seed: u64, scenario: &str, bug: Option<&str>) -> String {
     match report.violation() {
         Some(violation) => {
             let found = Found::Violation(Box::new(violation.clone()));
-            format!("\n{}", story(&program(), &job, &found, Some(&report), Width(160)))
+            format!("\n{}", story(&replay_command(&program(), &job), &job, &found, Some(&report), Width(160)))
         }
         None => format!("{} {scenario}, seed {seed} failed, and does not when it is recorded: a bug of ours", suite.name),
     }

@@ -1,7 +1,7 @@
 //! `run`: a campaign.
 
 use super::{OK, Usage, VIOLATION, near, program, width};
-use crate::campaign::{self, Found, Job, Options, Seeds, story};
+use crate::campaign::{self, Found, Job, Options, Seeds, replay_command, story};
 use crate::lab::{Record, run_plan};
 use crate::scenario::{Group, Scenario, Suite};
 use std::path::PathBuf;
@@ -90,7 +90,7 @@ pub fn run(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
         .map_err(|error| Usage(format!("the campaign could not be run: {error}")))?;
     for (job, found) in &results.failures {
         let report = recorded(suites, job, found);
-        println!("{}", story(&program(), job, found, report.as_ref(), width()));
+        println!("{}", story(&replay_command(&program(), job), job, found, report.as_ref(), width()));
     }
     if args.marks {
         print!("{}", results.marks_text());
