@@ -25,7 +25,8 @@ fn refused(arguments: &[&str], says: &[&str]) {
     assert_eq!(ended.code, 2, "{arguments:?}: {}{}", ended.out, ended.err);
     assert_eq!(ended.err.lines().count(), 1, "{arguments:?}: {}", ended.err);
     assert!(ended.err.starts_with("error: ") && !ended.err.contains("panicked"), "{}", ended.err);
-    says.iter().for_each(|part| assert!(ended.err.contains(part), "{arguments:?} says `{}`, not `{part}`", ended.err));
+    says.iter()
+        .for_each(|part| assert!(ended.err.contains(part), "{arguments:?} says `{}`, not `{part}`", ended.err));
 }
 
 /// A plan in a file of its own, changed.
@@ -41,7 +42,10 @@ fn plan_file(name: &str, change: impl FnOnce(String) -> String) -> PathBuf {
 fn unknown_names_are_refused_with_near_ones() {
     refused(&["run", "inital-election"], &["no scenario `inital-election`", "did you mean initial-election?"]);
     refused(&["replay", "figure8"], &["no scenario `figure8`", "figure-8"]);
-    refused(&["run", "raft", "--bug", "vote-ignore-log"], &["no bug `vote-ignore-log`", "did you mean vote-ignores-log?"]);
+    refused(
+        &["run", "raft", "--bug", "vote-ignore-log"],
+        &["no bug `vote-ignore-log`", "did you mean vote-ignores-log?"],
+    );
     refused(&["run", "raft", "--mute", "election-safty"], &["no check `election-safty`", "election-safety"]);
     refused(&["run", "qqqq"], &["no scenario `qqqq`", "list scenarios"]);
 }
@@ -104,7 +108,8 @@ fn a_red_plan_in_a_file_says_how_to_replay_the_file() {
 #[test]
 fn parts_of_a_campaign_make_up_the_whole() {
     let runs = |shard: &str| {
-        let ended = shardlab(&["run", "initial-election", "re-election", "--seeds", "5", "--shard", shard, "--quiet"]);
+        let ended =
+            shardlab(&["run", "initial-election", "re-election", "--seeds", "5", "--shard", shard, "--quiet"]);
         assert_eq!(ended.code, 0, "{}", ended.out);
         ended.out.split_whitespace().next().and_then(|count| count.parse::<u32>().ok()).expect("a count")
     };

@@ -75,7 +75,9 @@ fn program() -> String {
     let name = Path::new(&path).file_name().map(|name| name.to_string_lossy().into_owned());
     // Under cargo the program has no name that a shell would find.
     match std::env::var_os("CARGO") {
-        Some(_) => format!("cargo run --release{} --", member().map_or(String::new(), |name| format!(" -p {name}"))),
+        Some(_) => {
+            format!("cargo run --release{} --", member().map_or(String::new(), |name| format!(" -p {name}")))
+        }
         None => name.unwrap_or(path),
     }
 }

@@ -10,7 +10,8 @@ pub fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>)
     scored.dedup();
     let best = scored.first().map_or(0.0, |(score, _)| *score);
     let is_near = |score: f64| score > 0.7 && score > best - 0.12;
-    let near: Vec<&str> = scored.iter().filter(|(score, _)| is_near(*score)).take(4).map(|(_, name)| *name).collect();
+    let near: Vec<&str> =
+        scored.iter().filter(|(score, _)| is_near(*score)).take(4).map(|(_, name)| *name).collect();
     let hint = match near.as_slice() {
         [] => format!("see `list {what}s`"),
         near => format!("did you mean {}?", near.join(", ")),

@@ -72,7 +72,8 @@ impl FromStr for Shard {
 
 pub fn run(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
     let chosen = choose(suites, &args.targets, args.without_directed)?;
-    let used: Vec<&Suite> = suites.iter().filter(|suite| chosen.iter().any(|(name, _)| *name == suite.name)).collect();
+    let used: Vec<&Suite> =
+        suites.iter().filter(|suite| chosen.iter().any(|(name, _)| *name == suite.name)).collect();
     if let Some(name) = &args.bug {
         near::bug(&used, name)?;
     }
@@ -149,6 +150,8 @@ mod tests {
     #[test]
     fn shards_are_parts_of_a_whole() {
         assert_eq!("2/4".parse(), Ok(Shard { index: 2, of: 4 }));
-        assert!("0/4".parse::<Shard>().is_err() && "5/4".parse::<Shard>().is_err() && "x".parse::<Shard>().is_err());
+        assert!(
+            "0/4".parse::<Shard>().is_err() && "5/4".parse::<Shard>().is_err() && "x".parse::<Shard>().is_err()
+        );
     }
 }
