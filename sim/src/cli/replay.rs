@@ -98,11 +98,13 @@ fn find<'a>(suites: &'a [Suite], what: &str, seed: u64, bug: Option<&str>) -> Re
         near::bug(&suites.iter().collect::<Vec<_>>(), bug)?;
     }
     if is_file(what) {
-        let text = std::fs::read_to_string(what).map_err(|error| Usage(format!("cannot read `{what}`: {error}")))?;
+        let text =
+            std::fs::read_to_string(what).map_err(|error| Usage(format!("cannot read `{what}`: {error}")))?;
         let mut plan = Plan::from_json(&text).map_err(|error| Usage(format!("`{what}`: {error}")))?;
-        let suite = suites.iter().find(|suite| suite.name == plan.suite).ok_or_else(|| {
-            near::unknown("suite", &plan.suite, suites.iter().map(|suite| suite.name))
-        })?;
+        let suite = suites
+            .iter()
+            .find(|suite| suite.name == plan.suite)
+            .ok_or_else(|| near::unknown("suite", &plan.suite, suites.iter().map(|suite| suite.name)))?;
         if let Some(planted) = &plan.bug {
             near::bug(&[suite], planted)?;
         }

@@ -61,7 +61,10 @@ impl FromStr for Seeds {
 
     fn from_str(text: &str) -> Result<Seeds, String> {
         let number = |text: &str| {
-            text.trim().replace(['_', ','], "").parse::<u64>().map_err(|_| format!("`{text}` is not a number of seeds"))
+            text.trim()
+                .replace(['_', ','], "")
+                .parse::<u64>()
+                .map_err(|_| format!("`{text}` is not a number of seeds"))
         };
         let range = match text.split_once("..") {
             Some((from, to)) => number(from)?..number(to)?,
@@ -95,7 +98,8 @@ impl FromStr for Shard {
 
 pub fn run(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
     let chosen = choose(suites, &args.targets, args.without_directed)?;
-    let used: Vec<&Suite> = suites.iter().filter(|suite| chosen.iter().any(|(name, _)| *name == suite.name)).collect();
+    let used: Vec<&Suite> =
+        suites.iter().filter(|suite| chosen.iter().any(|(name, _)| *name == suite.name)).collect();
     if let Some(name) = &args.bug {
         near::bug(&used, name)?;
     }
@@ -180,6 +184,8 @@ mod tests {
     #[test]
     fn shards_are_parts_of_a_whole() {
         assert_eq!("2/4".parse(), Ok(Shard { index: 2, of: 4 }));
-        assert!("0/4".parse::<Shard>().is_err() && "5/4".parse::<Shard>().is_err() && "x".parse::<Shard>().is_err());
+        assert!(
+            "0/4".parse::<Shard>().is_err() && "5/4".parse::<Shard>().is_err() && "x".parse::<Shard>().is_err()
+        );
     }
 }

@@ -81,7 +81,15 @@ impl Control {
             }
             Act::CrashAt { who, effect, on, nth, edge, power, back_after } => self.each(who, |node| {
                 let (effect, edge, on) = (*effect, *edge, on.clone());
-                Command::CrashAt(CrashPoint { node, effect, on, nth: *nth, edge, power: *power, back_after: *back_after })
+                Command::CrashAt(CrashPoint {
+                    node,
+                    effect,
+                    on,
+                    nth: *nth,
+                    edge,
+                    power: *power,
+                    back_after: *back_after,
+                })
             }),
             Act::Corrupt { who, file, offset } => self.corrupt(who, file, *offset),
             Act::Net(weather) => self.lab.order(Command::Net(weather.clone())),
@@ -180,7 +188,9 @@ impl Control {
         let kinds: Vec<String> =
             parts.iter().flat_map(|part| self.shared.system.kinds(*part)).map(|kind| kind.name().into()).collect();
         if kinds.is_empty() && !parts.is_empty() {
-            return self.lab.note(None, &format!("no rule `{name}`: this system does not say which messages that are"));
+            return self
+                .lab
+                .note(None, &format!("no rule `{name}`: this system does not say which messages that are"));
         }
         let verdict = match what {
             What::Pass => Verdict::Pass,

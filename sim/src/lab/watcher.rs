@@ -131,9 +131,7 @@ impl Watcher {
     }
 
     fn wake_for(&mut self, node: NodeId, applied: Index) {
-        let hit = |(interest, _): &mut (Interest, Waker)| {
-            matches!(interest, Interest::Applied(on, index) if on.contains(node) && *index <= applied)
-        };
+        let hit = |(interest, _): &mut (Interest, Waker)| matches!(interest, Interest::Applied(on, index) if on.contains(node) && *index <= applied);
         self.waiters.extract_if(.., hit).for_each(|(_, waker)| waker.wake());
     }
 

@@ -45,14 +45,20 @@ impl Plan {
             return fail("servers", format!("{} servers; there can be 1 to {MOST_SERVERS}", self.servers));
         }
         if self.knobs.election.min.nanos() == 0 || self.knobs.election.max < self.knobs.election.min {
-            return fail("knobs.election", "an election timeout lasts, and its longest is not below its shortest".into());
+            return fail(
+                "knobs.election",
+                "an election timeout lasts, and its longest is not below its shortest".into(),
+            );
         }
         if self.knobs.heartbeat.nanos() == 0 || self.knobs.max_inflight == 0 || self.knobs.chunk == 0 {
             return fail("knobs", "heartbeat, max_inflight and chunk are at least 1".into());
         }
         for (node, ppm) in &self.clocks {
             if node.0 == 0 || node.0 > self.servers || *ppm == 0 {
-                return fail("clocks", format!("{node} at {ppm} ppm: there are {} servers, and clocks run", self.servers));
+                return fail(
+                    "clocks",
+                    format!("{node} at {ppm} ppm: there are {} servers, and clocks run", self.servers),
+                );
             }
         }
         if self.finale.converge && !self.knobs.noop {
@@ -64,7 +70,8 @@ impl Plan {
         if let Some(mute) = self.mute.iter().find(|mute| !known.contains(&mute.as_str())) {
             return fail("mute", format!("there is no check `{mute}`; there are {}", known.join(", ")));
         }
-        let mut names = Names { plan: self, bound: BTreeSet::new(), tags: BTreeSet::new(), counts: BTreeSet::new() };
+        let mut names =
+            Names { plan: self, bound: BTreeSet::new(), tags: BTreeSet::new(), counts: BTreeSet::new() };
         for (at, fault) in self.faults.iter().enumerate() {
             names.act(&format!("faults[{at}]"), &fault.act)?;
         }
@@ -142,7 +149,11 @@ impl<'a> Names<'a> {
     }
 
     fn tag(&self, place: &str, tag: &str) -> Result<(), PlanError> {
-        if self.tags.contains(tag) { Ok(()) } else { Self::fail(place, format!("nothing was proposed as `{tag}` before")) }
+        if self.tags.contains(tag) {
+            Ok(())
+        } else {
+            Self::fail(place, format!("nothing was proposed as `{tag}` before"))
+        }
     }
 
     fn act(&mut self, place: &str, act: &'a Act) -> Result<(), PlanError> {
