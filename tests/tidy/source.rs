@@ -65,8 +65,11 @@ fn is_text(file: &DirEntry) -> bool {
 
 /// Not what cargo built (it marks its directories), and nothing hidden but the settings that we share.
 fn is_ours(entry: &DirEntry) -> bool {
+    if entry.depth() == 0 {
+        return true;
+    }
     let name = entry.file_name().to_string_lossy();
-    let is_hidden = entry.depth() > 0 && name.starts_with('.') && name != ".cargo" && name != ".github";
+    let is_hidden = name.starts_with('.') && name != ".cargo" && name != ".github";
     let is_built = entry.file_type().is_dir() && (name == "target" || entry.path().join("CACHEDIR.TAG").exists());
-    !is_hidden && !(is_built && entry.depth() > 0)
+    !(is_hidden || is_built)
 }
