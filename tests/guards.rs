@@ -26,7 +26,7 @@ const MADSIM: &str = "needs `--cfg madsim`";
 #[test]
 fn a_build_without_the_madsim_setting_says_where_it_was_lost() {
     let said = refusals("labrpc", &["feature=\"sim\""]);
-    for word in [MADSIM, ".cargo/config.toml", "RUSTFLAGS"] {
+    for word in [MADSIM, ".cargo/config.toml", "RUSTFLAGS", "RUSTDOCFLAGS"] {
         assert!(said.contains(word), "`{word}` is not in:\n{said}");
     }
     let said = refusals("labrpc", &["feature=\"sim\"", "madsim"]);
