@@ -8,13 +8,15 @@ mod check;
 mod pool;
 mod progress;
 mod results;
+mod seeds;
 mod story;
 mod worker;
 
 pub use check::{Divergence, compare};
 pub use pool::{Found, Options, run};
 pub use results::{Results, bound};
-pub use story::{Width, story, trace};
+pub use seeds::Seeds;
+pub use story::{Width, replay_command, story, trace};
 pub use worker::{WORKER, work};
 
 use crate::scenario::{Scenario, Suite};

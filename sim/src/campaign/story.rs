@@ -16,10 +16,9 @@ pub struct Width(pub usize);
 /// Lines shown of a red run unless asked for otherwise.
 const LAST: usize = 40;
 
-/// What was found, in words, with the command that shows it again. `report`: the same run, recorded.
-pub fn story(program: &str, job: &Job, found: &Found, report: Option<&Report>, width: Width) -> String {
+/// What was found, in words. `replay`: the command that shows it again. `report`: the same run, recorded.
+pub fn story(replay: &str, job: &Job, found: &Found, report: Option<&Report>, width: Width) -> String {
     let mut text = String::new();
-    let replay = replay_command(program, job);
     let (name, seed) = (&job.scenario, job.seed);
     match found {
         Found::Violation(violation) => {

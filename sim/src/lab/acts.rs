@@ -199,9 +199,6 @@ impl Control {
             What::Duplicate(spread) => Verdict::Duplicate(*spread),
             What::Hold => Verdict::Hold,
         };
-        if verdict == Verdict::Hold {
-            self.lab.with_hook(|watcher: &mut Watcher| watcher.held = 0);
-        }
         let (from, to) = (self.resolve_aloud(from), self.resolve_aloud(to));
         let mut rule = Rule::new(name.clone(), verdict);
         rule.chance = chance.unwrap_or(rule.chance);

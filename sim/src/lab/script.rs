@@ -229,7 +229,7 @@ impl Control {
         match moment {
             Moment::Down(who) => self.resolve(who).and(self.up()).is_empty(),
             Moment::Up(who) => self.resolve(who).minus(self.up()).is_empty(),
-            Moment::Held { count, .. } => self.lab.with_hook(|watcher: &mut Watcher| watcher.held) >= *count,
+            Moment::Held { rule, count } => self.lab.view(|view| view.held(rule)) >= *count as usize,
             Moment::CaughtUp(who) => {
                 let who = self.resolve(who);
                 self.known(|known| who.iter().all(|node| known.server(node).durable.log.last() >= known.commit()))
