@@ -143,9 +143,26 @@ const AREAS: &[Area] = &[
         ..AROUND
     },
     Area {
-        places: &["tests/foreign/"],
+        places: &["tests/foreign/src/"],
         may_name: &["foreign", "labgob", "labrpc", "labrpc::sim", "sim", "futures"],
         ..INSIDE
+    },
+    Area {
+        places: &["tests/foreign/"],
+        may_name: &[
+            "foreign",
+            "futures",
+            "labgob",
+            "labrpc",
+            "labrpc::sim",
+            "sim",
+            "sim::campaign",
+            "sim::cli",
+            "sim::lab",
+            "sim::scenario",
+        ],
+        prints: true,
+        ..AROUND
     },
     Area {
         places: &["tests/", "benches/", "sim/"],
