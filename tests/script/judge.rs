@@ -7,7 +7,7 @@ use shardlab::raft::{EntryId, Index, Role, Term, View};
 use std::collections::BTreeMap;
 
 /// How a line begins that says that Raft is broken.
-pub const BROKEN: &str = "!!";
+const BROKEN: &str = "!!";
 
 /// What was seen so far.
 #[derive(Default)]

@@ -18,8 +18,6 @@ mod server;
 mod service;
 mod world;
 
-pub use judge::BROKEN;
-
 use command::Line;
 use shardlab::raft::Bug;
 use world::World;

@@ -25,6 +25,8 @@ pub struct World {
     proposals: u64,
     reads: u64,
     judge: Judge,
+    /// The judge has spoken. What happens after that has no meaning.
+    broken: bool,
     said: Vec<String>,
 }
 
@@ -54,6 +56,7 @@ impl World {
             proposals: 0,
             reads: 0,
             judge: Judge::default(),
+            broken: false,
             said: Vec::new(),
         }
     }
@@ -63,12 +66,17 @@ impl World {
         std::mem::take(&mut self.said)
     }
 
-    /// Does what a command says.
+    /// Does what a command says. It is an error if that breaks Raft.
     pub fn execute(&mut self, command: &Command) -> Done {
         if self.set_up(command)? {
             return Ok(());
         }
         self.begin();
+        self.execute_on_all(command)?;
+        if self.broken { Err("this breaks Raft".to_string()) } else { Ok(()) }
+    }
+
+    fn execute_on_all(&mut self, command: &Command) -> Done {
         match command {
             Command::Timeout(node) => self.timeout(*node),
             Command::Heartbeat(node) => self.heartbeat(*node),
@@ -259,11 +267,20 @@ impl World {
             match effect {
                 Effect::Said(text) => self.said.push(format!("{node}  {text}")),
                 Effect::Sent(to, message) => self.send(Flight { from: node, to, message }),
-                Effect::Applied(id) => self.said.extend(self.judge.applied(node, id)),
+                Effect::Applied(id) => {
+                    let verdict = self.judge.applied(node, id);
+                    self.take_verdict(verdict);
+                }
             }
         }
         let view = self.servers.get(&node).and_then(Server::view);
-        self.said.extend(view.and_then(|view| self.judge.see(node, &view)));
+        let verdict = view.and_then(|view| self.judge.see(node, &view));
+        self.take_verdict(verdict);
+    }
+
+    fn take_verdict(&mut self, verdict: Option<String>) {
+        self.broken |= verdict.is_some();
+        self.said.extend(verdict);
     }
 
     // --- the network
@@ -286,6 +303,9 @@ impl World {
     }
 
     fn deliver(&mut self, flight: Flight) {
+        if self.broken {
+            return;
+        }
         let Flight { from, to, .. } = flight;
         let up = self.servers.get(&to).is_some_and(Server::is_up);
         let note = if up && !self.is_cut(&flight) { "" } else { "  (lost)" };
