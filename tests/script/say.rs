@@ -89,7 +89,7 @@ fn install(it: &Install) -> String {
 
 fn install_reply(it: &InstallReply) -> String {
     let wants = if it.done { "has it".to_string() } else { format!("wants byte {}", it.next) };
-    format!("term {}, snapshot {}, to byte {}: {wants}", it.term.0, id(it.snapshot), it.offset)
+    format!("term {}, snapshot {}, piece at {}: {wants}", it.term.0, id(it.snapshot), it.offset)
 }
 
 // --- events
