@@ -60,7 +60,11 @@ const SPOILED: &[(&str, Bug, &str)] = &[
     ("figure-8-own-term", Bug::VoteIgnoresLog, "!! S2 applies 2@3 where S1 applied 2@2"),
     ("persist-ack", Bug::AckBeforeDurable, "!! S2 applies 1@2 where S1 applied 1@1"),
     ("persist-candidate", Bug::SelfVoteNotDurable, "!! S2 leads term 1, and S1 did before"),
-    ("persist-leader", Bug::LeaderCountsUndurableSelf, "S1  leader         term 1, vote S1  log 1  commit 1  durable 0"),
+    (
+        "persist-leader",
+        Bug::LeaderCountsUndurableSelf,
+        "S1  leader         term 1, vote S1  log 1  commit 1  durable 0",
+    ),
     ("persist-vote", Bug::VoteNotDurable, "!! S2 leads term 1, and S1 did before"),
     ("snapshot-chunks", Bug::SnapshotNeverSentWhenIdle, "no such message is under way"),
     ("snapshot-conflict", Bug::BoundaryTermWrong, "S1 -> S3  append term 4, after 3@0: no entries, commit 4"),

@@ -52,8 +52,7 @@ fn entries() -> Vec<Entry> {
 }
 
 fn outcomes() -> Vec<Outcome> {
-    let rejected =
-        |conflict_term| Outcome::Rejected { prev: Index(300), conflict: Index(251), conflict_term };
+    let rejected = |conflict_term| Outcome::Rejected { prev: Index(300), conflict: Index(251), conflict_term };
     samples!(Outcome {
         Accepted: [Outcome::Accepted { matched: Index(304) }],
         Rejected: [rejected(None), rejected(Some(Term(5)))],
@@ -64,18 +63,17 @@ fn outcomes() -> Vec<Outcome> {
 /// Numbers up to 250 take one byte; 300 and 70,000 stand for those that take more.
 fn messages() -> Vec<Message> {
     let term = Term(7);
-    let append = |entries| {
-        Message::Append(Append { term, prev: id(300, 5), commit: Index(299), round: 70_000, entries })
-    };
+    let append =
+        |entries| Message::Append(Append { term, prev: id(300, 5), commit: Index(299), round: 70_000, entries });
     let reply = |outcome| Message::AppendReply(AppendReply { term, round: 70_000, outcome });
     let piece = |offset, done, data: &'static [u8]| {
         let data = Bytes::from_static(data);
         Message::Install(Install { term, snapshot: snapshot(), offset, done, data })
     };
-    let has = |offset, next, done| {
-        Message::InstallReply(InstallReply { term, snapshot: id(300, 5), offset, next, done })
-    };
-    let [accepted, rejected, rejected_by_term, stale] = <[Outcome; 4]>::try_from(outcomes()).expect("four outcomes");
+    let has =
+        |offset, next, done| Message::InstallReply(InstallReply { term, snapshot: id(300, 5), offset, next, done });
+    let [accepted, rejected, rejected_by_term, stale] =
+        <[Outcome; 4]>::try_from(outcomes()).expect("four outcomes");
     samples!(Message {
         PreVote: [Message::PreVote(PreVote { term, last: id(300, 5) })],
         PreVoteReply: [

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use labrpc::{NodeId, Rng, Time};
 use shardlab::raft::message::{Install, Message};
 use shardlab::raft::{
-    Apply, Config, Content, Delivery, Entry, EntryId, Index, Input, Outgoing, Piece, Raft, Ready, Saved, SnapshotMeta,
-    SnapshotWrite, Term, View, Write,
+    Apply, Config, Content, Delivery, Entry, EntryId, Index, Input, Outgoing, Piece, Raft, Ready, Saved,
+    SnapshotMeta, SnapshotWrite, Term, View, Write,
 };
 use std::collections::BTreeMap;
 

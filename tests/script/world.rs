@@ -124,12 +124,14 @@ impl World {
             Command::Transfer(node, to) => self.input(*node, Input::Transfer { to: *to }),
             Command::Snapshot(node, index) => {
                 let effects = self.running(*node)?.snapshot(now, *index);
-                let effects = effects.ok_or_else(|| format!("the service of {node} had no state at {}", index.0))?;
+                let effects =
+                    effects.ok_or_else(|| format!("the service of {node} had no state at {}", index.0))?;
                 self.take_effects(*node, effects);
                 Ok(())
             }
             Command::Sync(node) => {
-                let effects = self.running(*node)?.sync(now).ok_or_else(|| format!("{node} has nothing to sync"))?;
+                let effects =
+                    self.running(*node)?.sync(now).ok_or_else(|| format!("{node} has nothing to sync"))?;
                 self.take_effects(*node, effects);
                 Ok(())
             }
