@@ -1,5 +1,5 @@
-//! The rules of the paper, one test each: Figure 2 (state, AppendEntries, RequestVote, rules for servers) and Figure 13
-//! (InstallSnapshot).
+//! The rules of the paper, one test each: Figure 2 (state, AppendEntries, RequestVote, rules for servers), Figure 13
+//! (InstallSnapshot), and §8 (reads).
 //!
 //! Each test plays the smallest story in which the rule decides, on one pure core. Where a planted bug is the breach of the
 //! rule, the same story is played with it too, and must end as it would where the rule is not kept: so each of these tests
@@ -13,6 +13,8 @@ mod install_snapshot;
 mod leaders;
 #[path = "paper/persistence.rs"]
 mod persistence;
+#[path = "paper/reads.rs"]
+mod reads;
 #[path = "paper/request_vote.rs"]
 mod request_vote;
 #[path = "paper/server.rs"]

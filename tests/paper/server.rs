@@ -72,6 +72,7 @@ impl Setup {
             sent: Vec::new(),
             given: Vec::new(),
             snapshots: Vec::new(),
+            reads: Vec::new(),
         }
     }
 }
@@ -93,6 +94,8 @@ pub struct Server {
     /// What its service was given.
     given: Vec<Apply>,
     snapshots: Vec<Content>,
+    /// What became of its reads: the index, or none if it was refused.
+    reads: Vec<Option<u64>>,
 }
 
 impl Server {
@@ -130,6 +133,16 @@ impl Server {
     /// Its service hands it a command.
     pub fn propose(&mut self) -> Sent {
         self.step(Input::Propose { id: 0, command: Bytes::from_static(b"x") })
+    }
+
+    /// Its service wants to read.
+    pub fn read(&mut self) -> Sent {
+        self.step(Input::Read { id: 0 })
+    }
+
+    /// What has become of its reads: at which index each was answered, or none if it was refused.
+    pub fn answers(&self) -> &[Option<u64>] {
+        &self.reads
     }
 
     /// What it has written becomes durable.
@@ -193,6 +206,7 @@ impl Server {
     /// True if that may have made something new to do.
     fn carry_out(&mut self, ready: Ready) -> bool {
         self.sent.extend(ready.send.into_iter().map(sent));
+        self.reads.extend(ready.reads.into_iter().map(|(_, answer)| answer.ok().map(|index| index.0)));
         let mut inputs = Vec::new();
         if let Some(write) = ready.write {
             self.snapshots.extend(write.snapshot.iter().map(|snapshot| snapshot.content));
@@ -242,18 +256,18 @@ pub fn append(term: u64, prev: Id, terms: &[u64], commit: u64) -> Message {
 
 /// An append was accepted.
 pub fn accepted(term: u64, matched: u64) -> Message {
-    append_reply(term, Outcome::Accepted { matched: Index(matched) })
+    append_reply(term, 0, Outcome::Accepted { matched: Index(matched) })
 }
 
 /// An append behind `prev` was refused, since the log is too short.
 pub fn refused(term: u64, prev: u64, log_ends_at: u64) -> Message {
     let (prev, conflict) = (Index(prev), Index(log_ends_at + 1));
-    append_reply(term, Outcome::Rejected { prev, conflict, conflict_term: None })
+    append_reply(term, 0, Outcome::Rejected { prev, conflict, conflict_term: None })
 }
 
-/// Any answer to an append.
-pub fn append_reply(term: u64, outcome: Outcome) -> Message {
-    Message::AppendReply(AppendReply { term: Term(term), round: 0, outcome })
+/// Any answer to an append, which was sent in this round of reads.
+pub fn append_reply(term: u64, round: u64, outcome: Outcome) -> Message {
+    Message::AppendReply(AppendReply { term: Term(term), round, outcome })
 }
 
 /// RequestVote.

@@ -28,7 +28,7 @@ fn all_servers_follow_a_later_term() {
     let refusal = PreVoteReply { term: Term(5), granted: false };
     let news = [
         append(5, (0, 0), &[], 0),
-        append_reply(5, Outcome::StaleTerm),
+        append_reply(5, 0, Outcome::StaleTerm),
         // From one that is behind, so that it is not granted: the term counts all the same.
         request_vote(5, (0, 0)),
         vote_reply(5),
