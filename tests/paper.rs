@@ -1,9 +1,9 @@
-//! The rules of the paper, one test each: Figure 2 (state, AppendEntries, RequestVote, rules for servers), Figure 13
-//! (InstallSnapshot), and §8 (reads).
+//! The rules of the paper, one test each: Figure 2 (state, AppendEntries, RequestVote, rules for servers),
+//! Figure 13 (InstallSnapshot), and §8 (reads).
 //!
-//! Each test plays the smallest story in which the rule decides, on one pure core. Where a planted bug is the breach of the
-//! rule, the same story is played with it too, and must end as it would where the rule is not kept: so each of these tests
-//! has failed once, and is known to be able to.
+//! Each test plays the smallest story in which the rule decides, on one pure core. Where a planted bug is the
+//! breach of the rule, the same story is played with it too, and must end as it would where the rule is not
+//! kept: so each of these tests has failed once, and is known to be able to.
 
 #[path = "paper/append_entries.rs"]
 mod append_entries;
@@ -25,8 +25,8 @@ mod servers;
 use shardlab::raft::Bug;
 use std::fmt::Debug;
 
-/// Plays a story, which returns what is seen at its end: on a sound server that must be `kept`; and with each bug planted
-/// that is a breach of the rule, what is said for that bug.
+/// Plays a story, which returns what is seen at its end: on a sound server that must be `kept`; and with each
+/// bug planted that is a breach of the rule, what is said for that bug.
 fn rule<Seen: PartialEq + Debug>(kept: Seen, breaches: &[(Bug, Seen)], story: impl Fn(Option<Bug>) -> Seen) {
     assert_eq!(story(None), kept, "the rule is broken");
     for (bug, broken) in breaches.iter().filter(|_| cfg!(feature = "zoo")) {

@@ -1,9 +1,9 @@
 //! Scripts of the protocol, and the traces that they must give.
 //!
-//! Each `tests/scripts/*.txt` is a story that can be read in class: figure 8 of the paper, a split vote, a snapshot over a
-//! conflicting log. [`script`] plays it on the pure cores, one message at a time, and the trace is compared with the
-//! golden file beside it, line by line. `INSTA_UPDATE=always` writes new ones, which a person must read against the paper
-//! before they are committed.
+//! Each `tests/scripts/*.txt` is a story that can be read in class: figure 8 of the paper, a split vote, a
+//! snapshot over a conflicting log. [`script`] plays it on the pure cores, one message at a time, and the trace
+//! is compared with the golden file beside it, line by line. `INSTA_UPDATE=always` writes new ones, which a
+//! person must read against the paper before they are committed.
 
 mod script;
 
@@ -48,8 +48,9 @@ fn every_script_gives_the_trace_that_it_gave_before() {
     assert!(different.is_empty(), "these scripts give another trace than before: {different:?}");
 }
 
-/// A script that cannot fail shows nothing. With the bug planted that it is about, it must tell another story, with this
-/// line in it. (Those that show what a knob is for have none; `pre-vote-off` is what `pre-vote` is without it.)
+/// A script that cannot fail shows nothing. With the bug planted that it is about, it must tell another story,
+/// with this line in it. (Those that show what a knob is for have none; `pre-vote-off` is what `pre-vote` is
+/// without it.)
 #[cfg(feature = "zoo")]
 const SPOILED: &[(&str, Bug, &str)] = &[
     ("append-reordered", Bug::AeTruncatesAlways, "S2  cuts its log from 2 on"),

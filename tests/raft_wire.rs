@@ -1,9 +1,9 @@
 //! What Raft says and writes, byte for byte.
 //!
-//! A message is read by servers of another build, and a record by the next version of this one. A change of either is fine
-//! when it is meant; this file is for the other case: a field that was moved, a variant put in the middle, a new codec.
-//! The golden files beside it show each value and its bytes. Values are written out field by field and variant by variant, so
-//! that what is new does not compile here until it has a sample.
+//! A message is read by servers of another build, and a record by the next version of this one. A change of
+//! either is fine when it is meant; this file is for the other case: a field that was moved, a variant put in
+//! the middle, a new codec. The golden files beside it show each value and its bytes. Values are written out
+//! field by field and variant by variant, so that what is new does not compile here until it has a sample.
 
 use bytes::Bytes;
 use labrpc::NodeId;

@@ -14,8 +14,8 @@ fn rejected(prev: u64, conflict: u64, conflict_term: Option<u64>) -> Vec<Outcome
     vec![Outcome::Rejected { prev, conflict, conflict_term }]
 }
 
-/// Rule 1 (§5.1): reply false if the term is older than one's own. Its leader was deposed, and its entry may stand where
-/// another is committed.
+/// Rule 1 (§5.1): reply false if the term is older than one's own. Its leader was deposed, and its entry may
+/// stand where another is committed.
 #[test]
 fn rule_1_an_append_of_an_older_term_is_refused() {
     rule(
@@ -29,8 +29,9 @@ fn rule_1_an_append_of_an_older_term_is_refused() {
     );
 }
 
-/// Rule 2 (§5.3): reply false if the log does not contain an entry at prevLogIndex whose term matches prevLogTerm. This is
-/// the induction step of Log Matching, and holds for an append without entries too: it says what is committed.
+/// Rule 2 (§5.3): reply false if the log does not contain an entry at prevLogIndex whose term matches
+/// prevLogTerm. This is the induction step of Log Matching, and holds for an append without entries too: it says
+/// what is committed.
 #[test]
 fn rule_2_an_append_behind_an_entry_of_another_term_is_refused() {
     rule(
@@ -64,8 +65,8 @@ fn rule_3_a_conflicting_entry_goes_and_all_that_follow_it() {
     assert_eq!((outcomes(&sent), server.log()), (accepted(2), vec![1, 2]));
 }
 
-/// Rule 3, the other way round: *if* it conflicts. An append that comes late must not take back what a later one brought,
-/// which was acknowledged and may be committed.
+/// Rule 3, the other way round: *if* it conflicts. An append that comes late must not take back what a later one
+/// brought, which was acknowledged and may be committed.
 #[test]
 fn rule_3_without_a_conflict_nothing_goes() {
     rule((accepted(2), vec![1, 1, 1, 1]), &[(Bug::AeTruncatesAlways, (accepted(2), vec![1, 1]))], |bug| {
@@ -83,8 +84,8 @@ fn rule_4_only_entries_that_are_not_there_are_appended() {
     assert_eq!((outcomes(&sent), server.log()), (accepted(4), vec![1, 1, 1, 1]));
 }
 
-/// Rule 5: the commit index becomes the leader's, but no more than the index of the last new entry. What the log has behind
-/// that was not compared with the leader's.
+/// Rule 5: the commit index becomes the leader's, but no more than the index of the last new entry. What the log
+/// has behind that was not compared with the leader's.
 #[test]
 fn rule_5_commit_goes_no_further_than_what_the_append_has_shown() {
     rule((1, vec![1]), &[(Bug::CommitUnclamped, (3, vec![1, 2, 3]))], |bug| {

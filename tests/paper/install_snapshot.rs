@@ -18,8 +18,8 @@ fn rule_1_a_snapshot_of_an_older_term_is_refused() {
     assert_eq!((wanted(&sent), server.view().last, server.given().1), (vec![Some(0)], EntryId::ZERO, vec![]));
 }
 
-/// Rules 2 to 4: the first piece begins the snapshot, each goes where it belongs, and until the last one there is only an
-/// answer. A piece that comes out of its turn is not taken.
+/// Rules 2 to 4: the first piece begins the snapshot, each goes where it belongs, and until the last one there
+/// is only an answer. A piece that comes out of its turn is not taken.
 #[test]
 fn rules_2_to_4_pieces_are_taken_in_order() {
     let mut server = one_of(3).start(None);
@@ -58,7 +58,8 @@ fn rule_5_an_older_snapshot_of_its_own_does_not_replace_one_that_was_installed()
     });
 }
 
-/// Rule 6: if the log has the snapshot's last entry, what follows it stays. It was acknowledged and may be committed.
+/// Rule 6: if the log has the snapshot's last entry, what follows it stays. It was acknowledged and may be
+/// committed.
 #[test]
 fn rule_6_entries_behind_a_snapshot_that_agrees_stay() {
     let mut server = one_of(3).log(&[1, 1, 1]).start(None);
@@ -79,8 +80,8 @@ fn rule_7_entries_behind_a_snapshot_that_conflicts_go() {
     });
 }
 
-/// Rule 8: the service becomes what the snapshot says; and is given it, as the leader is its acknowledgement, when it is
-/// durable.
+/// Rule 8: the service becomes what the snapshot says; and is given it, as the leader is its acknowledgement,
+/// when it is durable.
 #[test]
 fn rule_8_the_service_becomes_what_the_snapshot_says() {
     let mut server = one_of(3).term(1).start(None);
@@ -106,7 +107,8 @@ fn compacted(bug: Option<Bug>) -> Server {
     server
 }
 
-/// §7: a leader that has discarded the next entry of a follower sends it the snapshot. Also when there is nothing behind.
+/// §7: a leader that has discarded the next entry of a follower sends it the snapshot. Also when there is
+/// nothing behind.
 #[test]
 fn leaders_send_a_snapshot_in_place_of_discarded_entries() {
     rule(vec![3], &[(Bug::SnapshotNeverSentWhenIdle, vec![])], |bug| {
@@ -114,8 +116,8 @@ fn leaders_send_a_snapshot_in_place_of_discarded_entries() {
     });
 }
 
-/// §7: the snapshot keeps index and term of its last entry, for whoever asks what stands in front of the next one, or what
-/// the last one is.
+/// §7: the snapshot keeps index and term of its last entry, for whoever asks what stands in front of the next
+/// one, or what the last one is.
 #[test]
 fn a_snapshot_stands_for_its_last_entry() {
     fn last_of_request(sent: &Sent) -> Vec<Id> {

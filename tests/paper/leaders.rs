@@ -5,8 +5,8 @@ use crate::server::{TIMEOUT, accepted, appends_to, one_of, receivers, refused, r
 use shardlab::raft::{Bug, Role};
 use std::time::Duration;
 
-/// First rule (§5.2): upon election, an empty append to each server, and again in idle times, so that no election timeout
-/// goes by.
+/// First rule (§5.2): upon election, an empty append to each server, and again in idle times, so that no
+/// election timeout goes by.
 #[test]
 fn leaders_let_themselves_be_heard_at_once_and_again() {
     let mut server = one_of(3).log(&[1]).start(None);
@@ -46,8 +46,8 @@ fn leaders_apply_a_command_when_a_majority_has_it() {
     );
 }
 
-/// Volatile state on leaders: nextIndex begins behind the last entry, which is a guess; matchIndex at 0, since nothing is
-/// known. So where the guess was wrong, the leader goes back.
+/// Volatile state on leaders: nextIndex begins behind the last entry, which is a guess; matchIndex at 0, since
+/// nothing is known. So where the guess was wrong, the leader goes back.
 #[test]
 fn leaders_begin_with_a_guess_and_no_knowledge() {
     let guess = vec![((3, 1), 0)];
@@ -58,8 +58,8 @@ fn leaders_begin_with_a_guess_and_no_knowledge() {
     });
 }
 
-/// Volatile state on leaders: *reinitialized after election*. What a follower had in an earlier term may have been cut off
-/// by another leader since.
+/// Volatile state on leaders: *reinitialized after election*. What a follower had in an earlier term may have
+/// been cut off by another leader since.
 #[test]
 fn leaders_forget_what_they_knew_in_an_earlier_term() {
     rule(vec![((1, 1), 2)], &[(Bug::LeaderStateNotReset, vec![])], |bug| {
@@ -73,8 +73,8 @@ fn leaders_forget_what_they_knew_in_an_earlier_term() {
     });
 }
 
-/// Third rule (§5.3): where the log goes on behind nextIndex, an append with the entries from there on; and a success moves
-/// nextIndex and matchIndex.
+/// Third rule (§5.3): where the log goes on behind nextIndex, an append with the entries from there on; and a
+/// success moves nextIndex and matchIndex.
 #[test]
 fn leaders_send_each_follower_what_it_lacks() {
     let mut server = one_of(3).log(&[1]).start(None);
@@ -86,8 +86,8 @@ fn leaders_send_each_follower_what_it_lacks() {
     assert_eq!(appends_to(2, &server.propose()), [((2, 2), 1)]);
 }
 
-/// Third rule, success: matchIndex becomes what *that append* carried (its previous entry and its entries), and not what
-/// the log holds by now.
+/// Third rule, success: matchIndex becomes what *that append* carried (its previous entry and its entries), and
+/// not what the log holds by now.
 #[test]
 fn leaders_learn_from_an_answer_what_its_append_carried() {
     rule(1, &[(Bug::MatchFromCurrentLog, 2)], |bug| {
@@ -124,8 +124,8 @@ fn leaders_go_back_until_the_logs_agree() {
     assert_eq!(appends_to(2, &server.propose()), [((4, 1), 1)]);
 }
 
-/// Fourth rule (§5.3): what a majority matches is committed. The leader itself is one of them, and no follower counts
-/// for another.
+/// Fourth rule (§5.3): what a majority matches is committed. The leader itself is one of them, and no follower
+/// counts for another.
 #[test]
 fn leaders_commit_what_a_majority_matches() {
     rule([0, 1, 2], &[(Bug::CommitQuorumShort, [2, 2, 2])], |bug| {
@@ -142,8 +142,8 @@ fn leaders_commit_what_a_majority_matches() {
     });
 }
 
-/// Fourth rule, `log[N].term == currentTerm` (§5.4.2, Figure 8): an entry of an older term is not committed by counting its
-/// copies, but by one of this term behind it.
+/// Fourth rule, `log[N].term == currentTerm` (§5.4.2, Figure 8): an entry of an older term is not committed by
+/// counting its copies, but by one of this term behind it.
 #[test]
 fn leaders_commit_entries_of_an_older_term_only_with_one_of_their_own() {
     rule([0, 3], &[(Bug::CommitOldTerm, [2, 3])], |bug| {

@@ -1,5 +1,5 @@
-//! Figure 2, persistent state on all servers: updated on stable storage *before* responding to RPCs. What a server has
-//! said it must still know after a crash.
+//! Figure 2, persistent state on all servers: updated on stable storage *before* responding to RPCs. What a
+//! server has said it must still know after a crash.
 
 use crate::rule;
 use crate::server::{accepted, append, appends_to, one_of, outcomes, receivers, request_vote, votes};
@@ -91,8 +91,8 @@ fn a_write_of_entries_that_were_cut_acknowledges_nothing() {
     assert_eq!(outcomes(&server.sync()), matched(2));
 }
 
-/// A leader's appends promise nothing, and need not wait (thesis 10.2.1). But it counts its own copy only when that is
-/// durable, as it does everybody's.
+/// A leader's appends promise nothing, and need not wait (thesis 10.2.1). But it counts its own copy only when
+/// that is durable, as it does everybody's.
 #[test]
 fn a_leader_counts_its_own_copy_when_it_is_durable() {
     rule([0, 1], &[(Bug::LeaderCountsUndurableSelf, [1, 1])], |bug| {

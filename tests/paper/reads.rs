@@ -29,8 +29,8 @@ fn leaders_do_not_read_before_an_entry_of_their_term_is_committed() {
     assert_eq!(server.answers(), [None]);
 }
 
-/// Second precaution: a leader must make sure that it was not deposed. It exchanges heartbeats with a majority, and what it
-/// heard before the read came says nothing about now.
+/// Second precaution: a leader must make sure that it was not deposed. It exchanges heartbeats with a majority,
+/// and what it heard before the read came says nothing about now.
 #[test]
 fn leaders_read_when_a_majority_has_answered_a_later_heartbeat() {
     let mut server = leader();

@@ -13,8 +13,8 @@ fn rule_1_a_candidate_of_an_older_term_gets_no_vote() {
     assert_eq!((votes(&sent), server.view().vote), (vec![false], None));
 }
 
-/// Rule 2 (§5.2): grant the vote if it is free or was given to the same candidate. At most one a term, until the term
-/// ends: not only until the election is decided.
+/// Rule 2 (§5.2): grant the vote if it is free or was given to the same candidate. At most one a term, until the
+/// term ends: not only until the election is decided.
 #[test]
 fn rule_2_there_is_one_vote_a_term() {
     rule(vec![true, false, true], &[(Bug::VoteClearedSameTerm, vec![true, true, false])], |bug| {
@@ -37,8 +37,8 @@ fn rule_2_a_later_term_has_its_own_vote() {
     assert_eq!((votes(&sent), server.view().vote), (vec![true], Some(NodeId(3))));
 }
 
-/// Rule 2 (§5.4.1): and if the candidate's log is at least as up-to-date. The later last term decides, and at equal terms
-/// the length: so whoever wins has every committed entry.
+/// Rule 2 (§5.4.1): and if the candidate's log is at least as up-to-date. The later last term decides, and at
+/// equal terms the length: so whoever wins has every committed entry.
 #[test]
 fn rule_2_a_candidate_whose_log_is_behind_gets_no_vote() {
     // The voter's last entry is 3@2.

@@ -1,5 +1,5 @@
-//! One server to try the rules on: S1 of a cluster whose other members are played by the test. Its disk is quick unless the
-//! test says otherwise, and its service applies what it is given at once.
+//! One server to try the rules on: S1 of a cluster whose other members are played by the test. Its disk is quick
+//! unless the test says otherwise, and its service applies what it is given at once.
 
 use bytes::Bytes;
 use labrpc::{NodeId, Rng, Time};

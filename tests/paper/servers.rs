@@ -21,8 +21,8 @@ fn all_servers_apply_what_is_committed_and_no_more() {
     });
 }
 
-/// All servers, second rule (§5.1): a later term in any request or answer makes a follower of that term, and gives it a
-/// new vote.
+/// All servers, second rule (§5.1): a later term in any request or answer makes a follower of that term, and
+/// gives it a new vote.
 #[test]
 fn all_servers_follow_a_later_term() {
     let refusal = PreVoteReply { term: Term(5), granted: false };
@@ -67,8 +67,9 @@ fn followers_answer_and_do_not_ask() {
     assert_eq!(server.wait(TIMEOUT - Duration::from_millis(1)), []);
 }
 
-/// Followers, second rule (§5.2): the election timeout begins anew when the current leader is heard, or a vote is granted.
-/// Nothing else is a reason to wait: least of all a leader that was deposed, or a candidate that cannot win.
+/// Followers, second rule (§5.2): the election timeout begins anew when the current leader is heard, or a vote
+/// is granted. Nothing else is a reason to wait: least of all a leader that was deposed, or a candidate that
+/// cannot win.
 #[test]
 fn followers_wait_anew_only_for_the_current_leader_or_a_vote() {
     let heard = [
@@ -93,8 +94,8 @@ fn followers_wait_anew_only_for_the_current_leader_or_a_vote() {
 
 // --- candidates
 
-/// Followers, second rule, and candidates, first rule (§5.2): a follower that hears nobody for an election timeout begins
-/// an election. It increments its term, votes for itself, resets its timer and asks all others.
+/// Followers, second rule, and candidates, first rule (§5.2): a follower that hears nobody for an election
+/// timeout begins an election. It increments its term, votes for itself, resets its timer and asks all others.
 #[test]
 fn candidates_begin_a_term_vote_for_themselves_and_ask_everybody() {
     let mut server = one_of(5).log(&[1]).start(None);
@@ -137,7 +138,8 @@ fn candidates_count_a_vote_once() {
     });
 }
 
-/// The same rule: votes *of this term*. One that comes late was for another election, and its voter is free again.
+/// The same rule: votes *of this term*. One that comes late was for another election, and its voter is free
+/// again.
 #[test]
 fn candidates_count_votes_of_their_own_term_only() {
     rule(Role::Candidate, &[(Bug::StaleVoteCounted, Role::Leader)], |bug| {
@@ -149,8 +151,8 @@ fn candidates_count_votes_of_their_own_term_only() {
     });
 }
 
-/// Candidates, third rule (§5.2): an append from the new leader of the same term makes a follower. The vote stays, for it
-/// is for the whole term.
+/// Candidates, third rule (§5.2): an append from the new leader of the same term makes a follower. The vote
+/// stays, for it is for the whole term.
 #[test]
 fn candidates_follow_the_leader_of_their_term() {
     rule(

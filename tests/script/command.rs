@@ -63,7 +63,8 @@ pub enum Command {
     Servers(u32),
     /// `knob noop on`: how all servers are set.
     Knob(Setting),
-    /// `log S1 1 1 2`: what its log holds when it starts, as terms. Its term is that of the last entry, unless said.
+    /// `log S1 1 1 2`: what its log holds when it starts, as terms. Its term is that of the last entry, unless
+    /// said.
     Log(NodeId, Vec<Term>),
     /// `term S1 3`: its term when it starts.
     Term(NodeId, Term),

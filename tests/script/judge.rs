@@ -1,5 +1,6 @@
-//! What must hold in every script, whatever it shows: no term has two leaders (Election Safety, §5.2), and no two services
-//! apply different entries at the same index (State Machine Safety, §5.4.3).
+//! What must hold in every script, whatever it shows: no term has two leaders (Election Safety, §5.2), and no
+//! two services apply different entries at the same index (State Machine Safety, §5.4.3), and no read misses
+//! what was applied anywhere before it was asked for (§8).
 
 use super::say;
 use labrpc::NodeId;
@@ -14,6 +15,8 @@ const BROKEN: &str = "!!";
 pub struct Judge {
     leaders: BTreeMap<Term, NodeId>,
     applied: BTreeMap<Index, (EntryId, NodeId)>,
+    /// What was applied when each read was asked for.
+    reads: BTreeMap<u64, Index>,
 }
 
 impl Judge {
@@ -31,5 +34,17 @@ impl Judge {
         let (first, who) = *self.applied.entry(id.index).or_insert((id, node));
         let (now, then) = (say::id(id), say::id(first));
         (first != id).then(|| format!("{BROKEN} {node} applies {now} where {who} applied {then}"))
+    }
+
+    /// A read was asked for.
+    pub fn asked(&mut self, read: u64) {
+        let last = self.applied.last_key_value().map_or(Index(0), |(index, _)| *index);
+        self.reads.insert(read, last);
+    }
+
+    /// A read was answered with the state at `index`.
+    pub fn answered(&mut self, node: NodeId, read: u64, index: Index) -> Option<String> {
+        let Index(due) = self.reads[&read];
+        (index.0 < due).then(|| format!("{BROKEN} {node} reads at {}, and entry {due} was applied before", index.0))
     }
 }

@@ -1,7 +1,8 @@
 //! The interpreter of the scripts in `tests/scripts`: several pure cores, one message at a time.
 //!
-//! There is no simulator here and nothing runs by itself. A script says who is woken, which message arrives, which
-//! write becomes durable; the trace says what each server then does. So a script shows one schedule, and all of it.
+//! There is no simulator here and nothing runs by itself. A script says who is woken, which message arrives,
+//! which write becomes durable; the trace says what each server then does. So a script shows one schedule, and
+//! all of it.
 //!
 //! * [`command`]: the language;
 //! * [`world`]: the servers of a script, and what it does to them;

@@ -1,6 +1,7 @@
 //! How a trace words what servers say, do and hold. One line each, short enough to be read in class.
 //!
-//! An entry is written `3@2`: index 3, term 2. A log is written as its terms, in the manner of the paper's figures.
+//! An entry is written `3@2`: index 3, term 2. A log is written as its terms, in the manner of the paper's
+//! figures.
 
 use labrpc::{Content, Event, NodeId, Refusal, Role};
 use shardlab::raft::message::{Append, Install, InstallReply, Message, Outcome};

@@ -1,5 +1,5 @@
-//! One server of a script: a core, and what carries out what the core asks for. It does what the driver does, at once
-//! and in the same order, except for what the script holds back: the disk and the service may be slow.
+//! One server of a script: a core, and what carries out what the core asks for. It does what the driver does, at
+//! once and in the same order, except for what the script holds back: the disk and the service may be slow.
 
 use super::disk::Disk;
 use super::say;
@@ -21,6 +21,8 @@ pub enum Effect {
     Sent(NodeId, Message),
     /// Its service applied an entry, or restored a snapshot that ends with it.
     Applied(EntryId),
+    /// It answered a read with the state at this index.
+    Answered(u64, Index),
 }
 
 /// A server, running or not.
@@ -102,8 +104,8 @@ impl Server {
         std::mem::take(&mut self.effects)
     }
 
-    /// Its process ends, and what it wrote stays with the operating system; or its power fails, and what was not synced
-    /// is lost.
+    /// Its process ends, and what it wrote stays with the operating system; or its power fails, and what was not
+    /// synced is lost.
     pub fn stop(&mut self, power_failed: bool) -> Vec<Effect> {
         self.core = None;
         self.offered.clear();
@@ -195,10 +197,13 @@ impl Server {
             }
         }
         for (id, answer) in ready.reads {
-            self.say(match answer {
-                Ok(index) => format!("answers read r{id}, at {}", index.0),
-                Err(why) => format!("refuses read r{id}: {}", say::unavailable(why)),
-            });
+            match answer {
+                Ok(index) => {
+                    self.say(format!("answers read r{id}, at {}", index.0));
+                    self.effects.push(Effect::Answered(id, index));
+                }
+                Err(why) => self.say(format!("refuses read r{id}: {}", say::unavailable(why))),
+            }
         }
         if let Some(write) = ready.write {
             self.write(now, &write);
@@ -249,7 +254,8 @@ impl Server {
         }
     }
 
-    /// The bytes of a snapshot that is to be written. From now on only those are kept that the core may still ask for.
+    /// The bytes of a snapshot that is to be written. From now on only those are kept that the core may still
+    /// ask for.
     fn content_of(&mut self, write: &SnapshotWrite) -> Bytes {
         let content = match write.content {
             Content::FromService(index) => self.offered.remove(&index),

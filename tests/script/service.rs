@@ -7,8 +7,8 @@ use shardlab::raft::{Delivery, Entry, Index, Payload};
 #[derive(Default)]
 pub struct Service {
     commands: Vec<String>,
-    /// The list as it was after each entry, for snapshots of the past: one that was taken a while ago may be handed
-    /// to the core late.
+    /// The list as it was after each entry, for snapshots of the past: one that was taken a while ago may be
+    /// handed to the core late.
     past: Vec<(Index, Bytes)>,
     /// What it was given and has not done.
     pub waiting: Vec<Delivery>,

@@ -33,8 +33,8 @@ pub struct World {
 type Done = Result<(), String>;
 
 impl World {
-    /// No servers yet, set to be the plain Raft of Figure 2: what goes beyond it is switched on by the scripts that show
-    /// it. Election timeouts are all the same, since it is the script that says whose comes first.
+    /// No servers yet, set to be the plain Raft of Figure 2: what goes beyond it is switched on by the scripts
+    /// that show it. Election timeouts are all the same, since it is the script that says whose comes first.
     pub fn new(bug: Option<Bug>) -> World {
         let timeout = Duration::from_millis(300);
         let settings = Config {
@@ -119,6 +119,7 @@ impl World {
             Command::Read(node) => {
                 self.reads += 1;
                 let id = self.reads;
+                self.judge.asked(id);
                 self.input(*node, Input::Read { id })
             }
             Command::Transfer(node, to) => self.input(*node, Input::Transfer { to: *to }),
@@ -271,6 +272,10 @@ impl World {
                 Effect::Sent(to, message) => self.send(Flight { from: node, to, message }),
                 Effect::Applied(id) => {
                     let verdict = self.judge.applied(node, id);
+                    self.take_verdict(verdict);
+                }
+                Effect::Answered(read, index) => {
+                    let verdict = self.judge.answered(node, read, index);
                     self.take_verdict(verdict);
                 }
             }
