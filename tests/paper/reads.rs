@@ -51,3 +51,13 @@ fn leaders_that_are_deposed_fail_their_reads() {
     assert_eq!(server.answers(), [None]);
     assert_eq!(server.given().0, [1, 2]);
 }
+
+/// The same: answers to *this* leadership. Rounds are counted from 1 by each process, so the round of an append
+/// that S1 sent before a crash, in an older term, is of another count.
+#[test]
+fn leaders_read_on_answers_to_their_own_term_only() {
+    let mut server = leader();
+    server.hear(2, append_reply(2, 9, Outcome::StaleTerm));
+    server.read();
+    assert_eq!(server.answers(), [], "nobody has answered since the read came");
+}
