@@ -86,6 +86,9 @@ bugs! {
     /// A follower that refuses an append speaks of the end of its own log instead of the entry it was asked for,
     /// so that the leader never steps back.
     BacktrackStuck = "backtrack-stuck",
+    /// A refusal of an append of an older term confirms reads of this one: the number that it echoes was given by
+    /// another leader, or by this one before it restarted.
+    StaleRoundConfirmsReads = "stale-round-confirms-reads",
     /// Match and next indexes are kept from an earlier term of leadership (Figure 2: reinitialised after
     /// election).
     LeaderStateNotReset = "leader-state-not-reset",

@@ -142,7 +142,11 @@ impl Raft {
         let now = self.now;
         let Some(progress) = self.progress.get_mut(&from) else { return };
         progress.heard = now;
-        progress.round = progress.round.max(reply.round);
+        // A refusal of an append of an older term echoes a round that another leader gave, or this one before it
+        // restarted. It says nothing of whom the follower follows now.
+        if reply.outcome != Outcome::StaleTerm || bug!(self, StaleRoundConfirmsReads) {
+            progress.round = progress.round.max(reply.round);
+        }
         match reply.outcome {
             Outcome::Accepted { matched } => self.on_accepted(from, matched),
             Outcome::Rejected { prev, conflict, conflict_term } => {

@@ -25,6 +25,7 @@ pub fn directed(bug: Bug) -> (&'static str, &'static str) {
         Bug::StaleAppendReplyAccepted => ("acknowledgement-of-an-earlier-leadership", "replication-match"),
         Bug::CommitQuorumShort => ("one-follower-of-four", "commit-quorum"),
         Bug::BacktrackStuck => ("follower-with-a-longer-stale-log", "progress"),
+        Bug::StaleRoundConfirmsReads => ("refusal-of-an-append-from-before-a-restart", "read-index"),
         Bug::LeaderStateNotReset => ("leader-again-after-an-overwrite", "replication-match"),
         Bug::AckBeforeDurable => ("acknowledged-from-memory", "persist-before-send"),
         Bug::LeaderCountsUndurableSelf => ("leader-with-a-stalled-disk", "commit-quorum"),

@@ -244,7 +244,7 @@ impl Control {
     async fn read(&mut self, from: &Selector) {
         for node in self.resolve_aloud(from).iter() {
             let Some(peer) = self.shared.peer(&self.lab, node) else { continue };
-            let floor = self.lab.with_hook(|watcher: &mut Watcher| watcher.acked);
+            let floor = self.lab.with_hook(|watcher: &mut Watcher| watcher.served);
             let patience = self.lab.now() + Duration::from_millis(500);
             if let Some(Some(index)) = within(&self.lab, patience, peer.read()).await {
                 self.lab.report(what::READ, [index.0, floor.0, 0, 0]);

@@ -101,7 +101,7 @@ impl Session {
     async fn read(&mut self) {
         let Some(node) = self.pick() else { return };
         let Some(peer) = self.shared.peer(&self.lab, node) else { return };
-        let floor = self.lab.with_hook(|watcher: &mut Watcher| watcher.acked);
+        let floor = self.lab.with_hook(|watcher: &mut Watcher| watcher.served);
         let deadline = self.lab.now() + self.shared.plan.knobs.client_timeout.0;
         if let Some(Some(index)) = within(&self.lab, deadline, peer.read()).await {
             self.lab.report(what::READ, [index.0, floor.0, 0, 0]);

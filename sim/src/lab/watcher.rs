@@ -56,8 +56,8 @@ pub(super) struct Watcher {
     pub damaged: NodeSet,
     /// Servers that refused to start.
     pub refused: NodeSet,
-    /// The highest index acknowledged to any client.
-    pub acked: Index,
+    /// The highest index that any service has applied: from then on a client may know of it.
+    pub served: Index,
     traffic: Vec<(Kind, Traffic)>,
     waiters: Vec<(Interest, Waker)>,
     recorder: Option<Recorder>,
@@ -78,7 +78,7 @@ impl Watcher {
             cut: NodeSet::NONE,
             damaged: NodeSet::NONE,
             refused: NodeSet::NONE,
-            acked: Index(0),
+            served: Index(0),
             traffic: Vec::new(),
             waiters: Vec::new(),
             recorder: (record == Record::Everything).then(Recorder::default),
@@ -199,6 +199,7 @@ impl Watcher {
         match (what, node) {
             (what::APPLY, Some(node)) => {
                 let term = second.checked_sub(1).map(Term);
+                self.served = self.served.max(Index(first));
                 self.tell(stamp, &Fact::Applied { node, index: Index(first), term, hash: third });
                 self.wake_for(node, Index(first));
             }
@@ -208,7 +209,6 @@ impl Watcher {
             }
             (what::ACK, _) => {
                 self.tell(stamp, &Fact::Acked { hash: first, index: Index(second) });
-                self.acked = self.acked.max(Index(second));
             }
             (what::READ, _) => self.tell(stamp, &Fact::Read { index: Index(first), floor: Index(second) }),
             _ => {}

@@ -77,7 +77,7 @@ pub enum Fact<'a> {
     Read {
         /// The index.
         index: Index,
-        /// The highest index that was acknowledged to anybody when the read was asked for.
+        /// The highest index that any service had applied when the read was asked for.
         floor: Index,
     },
     /// A server starts. `expected` is what clean code reads from its disk.

@@ -1,10 +1,14 @@
-//! A read answers for everything that was acknowledged before it was asked for.
+//! A read answers for everything that anybody could know of before it was asked for.
+//!
+//! Who may know of a command? Any client of a service that has applied it. That is more than what was acknowledged, and
+//! still not too much: what a follower has applied its leader has committed; and a leader that a majority
+//! confirms has, behind an entry of its own term, everything that was ever committed before (§5.4, thesis 6.4).
 
 use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
 
 static CARD: Card = Card {
     id: "read-index",
-    property: "The index of a confirmed read is at least that of any command acknowledged before the read began",
+    property: "The index of a confirmed read is at least that of any command that was applied before the read began",
     source: "§8; thesis 6.4",
     lesson: "A leader must know that it is still the leader, and that it knows what is committed: a new one does \
              not before it has committed an entry of its own term.",
@@ -24,7 +28,7 @@ impl Invariant for ReadIndex {
     fn before(&mut self, _: &Known, fact: &Fact<'_>) -> Verdict {
         match fact {
             Fact::Read { index, floor } if index < floor => Err(format!(
-                "a read is answered as of {index}; {floor} had been acknowledged before it was asked for"
+                "a read is answered as of {index}; {floor} had been applied somewhere before it was asked for"
             )),
             _ => Ok(()),
         }
@@ -38,7 +42,7 @@ mod tests {
     use labrpc::Index;
 
     #[test]
-    fn a_read_is_not_older_than_what_was_acknowledged() {
+    fn a_read_is_not_older_than_what_was_applied() {
         let mut story = Story::new(1, ReadIndex);
         let read = |index, floor| Fact::Read { index: Index(index), floor: Index(floor) };
         assert_eq!(story.tell(&read(5, 5)), Ok(()));

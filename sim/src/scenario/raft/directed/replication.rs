@@ -1,6 +1,6 @@
 //! Bugs of replication.
 
-use super::{Draw, MOMENT, Part, Plan, Scenario, Selector, Span, s, servers, stage};
+use super::{Act, Draw, MOMENT, Part, Plan, Scenario, Selector, Span, s, servers, stage};
 
 /// The scenarios.
 pub const SCENARIOS: &[Scenario] = &[
@@ -53,6 +53,11 @@ pub const SCENARIOS: &[Scenario] = &[
         "follower-with-a-longer-stale-log",
         "A deposed leader's log is longer than its successor's, and nothing of the difference is committed.",
         longer_stale_log,
+    ),
+    Scenario::directed(
+        "refusal-of-an-append-from-before-a-restart",
+        "A leader restarts, leads again, and gets the refusal of an append that its first life sent for a read.",
+        refused_round,
     ),
     Scenario::directed(
         "leader-again-after-an-overwrite",
@@ -194,5 +199,16 @@ fn longer_stale_log(draw: &mut Draw) -> Plan {
     plan.lead(2).agree_among(3, servers([2, 3]));
     // The next leader begins behind entries that S1 has others for.
     plan.lead(3).connect(s(1)).agree(Selector::All);
+    plan
+}
+
+fn refused_round(draw: &mut Draw) -> Plan {
+    let mut plan = stage(draw, 3);
+    plan.lead(1).agree(Selector::All);
+    plan.hold("late", Part::Append, s(1), s(2)).act(Act::Read { from: s(1) }).sleep(MOMENT).unrule("late");
+    plan.crash(s(1)).back(s(1)).lead(1).agree(Selector::All).release("late");
+    // Another one leads where S1 does not see it. What S1 knows to be committed is not all that is.
+    plan.disconnect(s(1)).lead(2).agree_among(2, servers([2, 3]));
+    plan.act(Act::Read { from: s(1) }).sleep(MOMENT).connect(s(1)).agree(Selector::All);
     plan
 }
