@@ -264,7 +264,7 @@ pub enum Change<'a> {
     File(&'a str),
     /// Names were synced.
     Names,
-    /// Anything: the power has failed.
+    /// Anything: the power has failed, or a file was cut before it was synced.
     Everything,
 }
 

@@ -83,8 +83,8 @@ bugs! {
     StaleAppendReplyAccepted = "stale-append-reply-accepted",
     /// An entry counts as committed one server short of a majority (§5.3).
     CommitQuorumShort = "commit-quorum-short",
-    /// A follower's refusal always points at the end of its own log, so that the leader never steps back far
-    /// enough.
+    /// A follower that refuses an append speaks of the end of its own log instead of the entry it was asked for,
+    /// so that the leader never steps back.
     BacktrackStuck = "backtrack-stuck",
     /// Match and next indexes are kept from an earlier term of leadership (Figure 2: reinitialised after
     /// election).

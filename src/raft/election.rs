@@ -5,7 +5,7 @@ use super::core::Raft;
 use super::message::{Message, PreVote, PreVoteReply, RequestVote, VoteReply};
 use super::progress::Progress;
 use super::ready::Promise;
-use super::types::{Entry, EntryId, HardState, Payload, Role};
+use super::types::{Entry, EntryId, HardState, Index, Payload, Role};
 use labrpc::{Event, NodeId, Refusal, Time};
 
 impl Raft {
@@ -228,6 +228,9 @@ impl Raft {
             }
             if bug!(self, LeaderStateNotReset) {
                 progress = known.get(&peer).cloned().unwrap_or(progress);
+            }
+            if progress.matched > Index(0) {
+                self.events.push(Event::Progress { peer, matched: progress.matched, next: progress.next });
             }
             self.progress.insert(peer, progress);
         }

@@ -265,7 +265,9 @@ impl Raft {
         let last = self.log.last().index;
         let (conflict, conflict_term) = match self.term_at(prev.index) {
             Some(term) if term == prev.term => return None,
-            Some(_) if bug!(self, BacktrackStuck) => (last, None),
+            Some(_) if bug!(self, BacktrackStuck) => {
+                return Some(Outcome::Rejected { prev: last, conflict: last, conflict_term: None });
+            }
             Some(term) => (self.log.first_of_term_at(prev.index), Some(term)),
             None => (last.next(), None),
         };

@@ -76,6 +76,9 @@ impl Control {
                 self.each(who, |node| Command::Disk { node, weather: weather.clone() });
             }
             Act::StallDisk { who, span } => self.each(who, |node| Command::StallDisk { node, span: *span }),
+            Act::SlowService { who, lag } => {
+                self.resolve_aloud(who).iter().for_each(|node| self.shared.set_lag(node, Some(*lag)));
+            }
             Act::CrashAt { who, effect, on, nth, edge, power, back_after } => self.each(who, |node| {
                 let (effect, edge, on) = (*effect, *edge, on.clone());
                 Command::CrashAt(CrashPoint { node, effect, on, nth: *nth, edge, power: *power, back_after: *back_after })

@@ -4,7 +4,7 @@ use super::watcher::{Interest, Traffic, Watcher};
 use crate::oracle::{Known, violated};
 use crate::plan::{Plan, Selector};
 use crate::raft::{RaftPeer, RaftSystem};
-use labrpc::sim::{Booter, Command, Lab, NodeSet};
+use labrpc::sim::{Booter, Command, Lab, NodeSet, Spread};
 use labrpc::{Env, Index, Kind, NodeId, Rng, Term, Time};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ pub(super) struct Shared {
     pub system: Arc<dyn RaftSystem>,
     /// The servers that run, with the boot that they were started in.
     peers: Mutex<Vec<Option<(u32, Arc<dyn RaftPeer>)>>>,
+    /// How long the services of some take to apply an entry, whatever the knob says.
+    lags: Mutex<BTreeMap<NodeId, Spread>>,
     /// Clients go on until this is set.
     quiet: AtomicBool,
     /// Clients that have not done all that they had to do.
@@ -37,6 +39,23 @@ impl Shared {
 
     fn peers(&self) -> MutexGuard<'_, Vec<Option<(u32, Arc<dyn RaftPeer>)>>> {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long the service of a server takes to apply an entry.
+    pub fn lag(&self, node: NodeId) -> Spread {
+        self.lags().get(&node).copied().unwrap_or(self.plan.knobs.apply_lag)
+    }
+
+    /// Makes it take so long; none: as the knob says.
+    pub fn set_lag(&self, node: NodeId, lag: Option<Spread>) {
+        match lag {
+            Some(lag) => _ = self.lags().insert(node, lag),
+            None => _ = self.lags().remove(&node),
+        }
+    }
+
+    fn lags(&self) -> MutexGuard<'_, BTreeMap<NodeId, Spread>> {
+        self.lags.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn is_quiet(&self) -> bool {
@@ -125,7 +144,15 @@ pub(super) enum Stop {
 impl Control {
     pub fn new(lab: Lab, system: Arc<dyn RaftSystem>, plan: Arc<Plan>) -> Control {
         let peers = Mutex::new(vec![None; plan.servers as usize + 1]);
-        let shared = Arc::new(Shared { plan: plan.clone(), system, peers, quiet: AtomicBool::new(false), busy: AtomicU32::new(0), faults: AtomicU32::new(0) });
+        let shared = Arc::new(Shared {
+            plan: plan.clone(),
+            system,
+            peers,
+            lags: Mutex::new(BTreeMap::new()),
+            quiet: AtomicBool::new(false),
+            busy: AtomicU32::new(0),
+            faults: AtomicU32::new(0),
+        });
         let rng = Rng::new(plan.seed, "script");
         Control {
             lab,

@@ -51,6 +51,7 @@ impl Control {
         self.lab.order(Command::Net(NetWeather::default()));
         for node in nodes.iter() {
             self.lab.order(Command::Disk { node, weather: DiskWeather::default() });
+            self.shared.set_lag(node, None);
             self.lab.order(Command::Resume { node });
             self.lab.order(Command::Boot { node });
         }

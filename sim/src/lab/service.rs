@@ -78,7 +78,7 @@ async fn serve(env: &Env, lab: &Lab, shared: &Shared, booted: Booted) {
     let mut rng = env.rng("service");
     let knobs = &shared.plan.knobs;
     while let Some(message) = applies.next().await {
-        lag(env, &mut rng, knobs.apply_lag).await;
+        lag(env, &mut rng, shared.lag(env.id())).await;
         if !service.apply(env, lab, message) {
             return;
         }

@@ -50,6 +50,8 @@ pub(super) struct Watcher {
     pending: Vec<bool>,
     /// Servers whose power has failed since they last started.
     power_failed: NodeSet,
+    /// Servers that have cut a file since they last synced anything: what was followed of it may be gone.
+    cut: NodeSet,
     /// Servers whose disks the plan has damaged: they must refuse to start.
     pub damaged: NodeSet,
     /// Servers that refused to start.
@@ -75,6 +77,7 @@ impl Watcher {
             follows,
             pending: vec![false; servers],
             power_failed: NodeSet::NONE,
+            cut: NodeSet::NONE,
             damaged: NodeSet::NONE,
             refused: NodeSet::NONE,
             acked: Index(0),
@@ -157,6 +160,8 @@ impl Watcher {
 
     /// Part of a server's disk, or all of it, may have become durable.
     fn disk_changed(&mut self, stamp: Stamp, node: NodeId, change: Change<'_>, view: &View<'_>) {
+        let change = if self.cut.contains(node) { Change::Everything } else { change };
+        self.cut.remove(node);
         let Some(mut follow) = self.follows[node.slot()].take() else { return };
         let mut facts = std::mem::take(&mut self.facts);
         let outcome = follow.changed(&view.disk(node, Face::Durable), change, &mut facts);
@@ -246,6 +251,7 @@ impl Watcher {
                 }
             }
             Observed::Idle { node } => self.tell(stamp, &Fact::Idle { node }),
+            Observed::Disk { node, act: DiskAct::Truncate, .. } => self.cut.insert(node),
             Observed::Disk { node, act: DiskAct::Sync, file, .. } if self.is_server(node) => {
                 self.disk_changed(stamp, node, Change::File(file), view);
             }

@@ -164,6 +164,7 @@ impl<'a> Names<'a> {
             | Act::ClockJump { who, .. }
             | Act::Disk { who, .. }
             | Act::StallDisk { who, .. }
+            | Act::SlowService { who, .. }
             | Act::Corrupt { who, .. }
             | Act::Transfer { to: who }
             | Act::Read { from: who } => self.selector(place, who),

@@ -106,6 +106,13 @@ pub enum Act {
         /// How long.
         span: Span,
     },
+    /// Their services take so long to apply an entry, whatever the knob says.
+    SlowService {
+        /// Whose.
+        who: Selector,
+        /// How long.
+        lag: Spread,
+    },
     /// Flip a bit of a durable file of a server that is down. It must refuse to start.
     Corrupt {
         /// Whose.

@@ -3,7 +3,7 @@
 pub mod raft;
 
 use crate::plan::Plan;
-use crate::raft::{Abilities, RaftSystem};
+use crate::raft::{Part, RaftSystem};
 use std::sync::Arc;
 
 /// Where a scenario comes from.
@@ -17,6 +17,15 @@ pub enum Group {
     Directed,
 }
 
+/// What a scenario cannot do without.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Need {
+    /// That the system takes snapshots.
+    Snapshots,
+    /// That it says which messages play which part, so that faults can be aimed.
+    Kinds,
+}
+
 /// A family of plans, one a seed.
 #[derive(Clone, Copy)]
 pub struct Scenario {
@@ -26,7 +35,38 @@ pub struct Scenario {
     pub group: Group,
     /// What happens in it, in a sentence.
     pub about: &'static str,
+    needs: &'static [Need],
     draw: fn(&mut raft::Draw) -> Plan,
+}
+
+impl Scenario {
+    const fn of(group: Group, name: &'static str, about: &'static str, draw: fn(&mut raft::Draw) -> Plan) -> Scenario {
+        Scenario { name, group, about, needs: &[], draw }
+    }
+
+    const fn usual(name: &'static str, about: &'static str, draw: fn(&mut raft::Draw) -> Plan) -> Scenario {
+        Scenario::of(Group::Usual, name, about, draw)
+    }
+
+    const fn ours(name: &'static str, about: &'static str, draw: fn(&mut raft::Draw) -> Plan) -> Scenario {
+        Scenario::of(Group::Ours, name, about, draw)
+    }
+
+    const fn directed(name: &'static str, about: &'static str, draw: fn(&mut raft::Draw) -> Plan) -> Scenario {
+        Scenario::of(Group::Directed, name, about, draw).needs(&[Need::Kinds])
+    }
+
+    const fn needs(self, needs: &'static [Need]) -> Scenario {
+        Scenario { needs, ..self }
+    }
+
+    /// Whether it makes sense for a system.
+    fn suits(&self, system: &dyn RaftSystem) -> bool {
+        self.needs.iter().all(|need| match need {
+            Need::Snapshots => system.abilities().snapshots,
+            Need::Kinds => !system.kinds(Part::Append).is_empty(),
+        })
+    }
 }
 
 /// A system and the scenarios that it is put through.
@@ -55,10 +95,4 @@ impl Suite {
     pub fn scenario(&self, name: &str) -> Option<&Scenario> {
         self.scenarios.iter().find(|scenario| scenario.name == name)
     }
-}
-
-/// Whether a scenario makes sense for a system.
-fn suits(scenario: &Scenario, abilities: Abilities) -> bool {
-    let needs_snapshots = scenario.name.contains("snapshot") || scenario.name.contains("install");
-    abilities.snapshots || !needs_snapshots
 }

@@ -1,25 +1,15 @@
 //! Chaos: everything at once, as the seed has it.
 
 use super::networks::{load, with_core};
-use super::{Draw, Group, Scenario};
+use super::{Draw, Need, Scenario};
 use crate::plan::{Act, Fault, Plan, Selector};
 use labrpc::NodeId;
 use labrpc::sim::{DiskWeather, Edge, Effect, NetWeather, Span, Spread, Tail};
 
 /// The scenarios.
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "chaos",
-        group: Group::Ours,
-        about: "Sizes, knobs, weather and faults as the seed has them, each family of faults there or not.",
-        draw: |draw| chaos(draw, false),
-    },
-    Scenario {
-        name: "chaos-snapshot",
-        group: Group::Ours,
-        about: "The same with snapshots.",
-        draw: |draw| chaos(draw, true),
-    },
+    Scenario::ours("chaos", "Sizes, knobs, weather and faults as the seed has them, each family of faults there or not.", |draw| chaos(draw, false)),
+    Scenario::ours("chaos-snapshot", "The same with snapshots.", |draw| chaos(draw, true)).needs(&[Need::Snapshots]),
 ];
 
 /// How long the faults last.

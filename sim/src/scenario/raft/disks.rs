@@ -1,61 +1,20 @@
 //! Disks that lose, tear, stall, fail and rot, and power that goes away at the worst moment.
 
 use super::networks::{comings_and_goings, load, with_core};
-use super::{Draw, Group, Scenario};
+use super::{Draw, Need, Scenario};
 use crate::plan::{Act, Fault, Finale, Plan, Selector, Step};
 use labrpc::sim::{DiskWeather, Edge, Effect, Span, Spread, Tail};
 
 /// The scenarios.
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "crash-at-any-effect",
-        group: Group::Ours,
-        about: "Servers crash, or lose power, in front of or behind the nth effect of a kind, and come back at once \
-                or late.",
-        draw: crash_at_any_effect,
-    },
-    Scenario {
-        name: "torn-tails",
-        group: Group::Ours,
-        about: "The power of all servers fails again and again, and their last writes are torn.",
-        draw: torn_tails,
-    },
-    Scenario {
-        name: "power-failure-after-ack",
-        group: Group::Ours,
-        about: "A majority loses power right after commands were committed.",
-        draw: power_failure_after_ack,
-    },
-    Scenario {
-        name: "slow-disks",
-        group: Group::Ours,
-        about: "Disks take up to 50 ms, some of them much longer, and finish in any order.",
-        draw: slow_disks,
-    },
-    Scenario {
-        name: "stalled-disk",
-        group: Group::Ours,
-        about: "The leader's disk stands still for seconds.",
-        draw: stalled_disk,
-    },
-    Scenario {
-        name: "failing-disks",
-        group: Group::Ours,
-        about: "Writes and syncs fail, and disks run full; servers stop and come back when the disk works again.",
-        draw: failing_disks,
-    },
-    Scenario {
-        name: "damaged-log",
-        group: Group::Ours,
-        about: "A bit flips below the known-durable mark of a server that is down: it must refuse to start.",
-        draw: damaged_log,
-    },
-    Scenario {
-        name: "slow-service-snapshot",
-        group: Group::Ours,
-        about: "The service lags behind and takes snapshots all the time, while others are installed over it.",
-        draw: slow_service,
-    },
+    Scenario::ours("crash-at-any-effect", "Servers crash, or lose power, in front of or behind the nth effect of a kind, and come back at once or late.", crash_at_any_effect),
+    Scenario::ours("torn-tails", "The power of all servers fails again and again, and their last writes are torn.", torn_tails),
+    Scenario::ours("power-failure-after-ack", "A majority loses power right after commands were committed.", power_failure_after_ack),
+    Scenario::ours("slow-disks", "Disks take up to 50 ms, some of them much longer, and finish in any order.", slow_disks),
+    Scenario::ours("stalled-disk", "The leader's disk stands still for seconds.", stalled_disk),
+    Scenario::ours("failing-disks", "Writes and syncs fail, and disks run full; servers stop and come back when the disk works again.", failing_disks),
+    Scenario::ours("damaged-log", "A bit flips below the known-durable mark of a server that is down: it must refuse to start.", damaged_log),
+    Scenario::ours("slow-service-snapshot", "The service lags behind and takes snapshots all the time, while others are installed over it.", slow_service).needs(&[Need::Snapshots]),
 ];
 
 fn crash_at_any_effect(draw: &mut Draw) -> Plan {

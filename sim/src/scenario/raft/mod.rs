@@ -1,6 +1,7 @@
 //! The scenarios of the first lab: the course's, under their usual names, and those that ports left out.
 
 mod chaos;
+mod directed;
 mod disks;
 mod networks;
 mod usual_2a;
@@ -8,7 +9,7 @@ mod usual_2b;
 mod usual_2c;
 mod usual_2d;
 
-use super::{Group, Scenario, Suite, suits};
+use super::{Need, Scenario, Suite};
 use crate::plan::{Act, Knobs, Plan, Selector, Step, What};
 use crate::raft::{Abilities, Part, RaftSystem};
 use labrpc::Rng;
@@ -20,7 +21,6 @@ const ELECTION: Span = Span::secs(1);
 
 /// The suite for a Raft.
 pub fn suite(system: Arc<dyn RaftSystem>) -> Suite {
-    let abilities = system.abilities();
     let all = [
         usual_2a::SCENARIOS,
         usual_2b::SCENARIOS,
@@ -29,8 +29,12 @@ pub fn suite(system: Arc<dyn RaftSystem>) -> Suite {
         networks::SCENARIOS,
         disks::SCENARIOS,
         chaos::SCENARIOS,
+        directed::ELECTIONS,
+        directed::REPLICATION,
+        directed::PERSISTENCE,
+        directed::SNAPSHOTS,
     ];
-    let scenarios = all.into_iter().flatten().filter(|scenario| suits(scenario, abilities)).copied().collect();
+    let scenarios = all.into_iter().flatten().filter(|scenario| scenario.suits(&*system)).copied().collect();
     Suite { name: system.name(), system, scenarios }
 }
 

@@ -1,97 +1,26 @@
 //! Networks and clusters that other ports of the labs left out.
 
-use super::{Demand, Draw, Group, Scenario};
+use super::{Demand, Draw, Scenario};
 use crate::plan::{Act, Client, Fault, Finale, Op, Plan, Selector, Step};
 use labrpc::NodeId;
 use labrpc::sim::{NetWeather, Span, Spread, Tail};
 
 /// The scenarios.
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "single-server",
-        group: Group::Ours,
-        about: "A cluster of one serves, crashes, and serves on.",
-        draw: single_server,
-    },
-    Scenario {
-        name: "even-clusters",
-        group: Group::Ours,
-        about: "Two or four servers are split into halves, of which neither may do anything.",
-        draw: even_clusters,
-    },
-    Scenario {
-        name: "one-way-partition",
-        group: Group::Ours,
-        about: "One server can send and not hear, or hear and not send; the others must go on.",
-        draw: one_way_partition,
-    },
-    Scenario {
-        name: "bridge",
-        group: Group::Ours,
-        about: "Two pairs of servers can only talk to the fifth, which can talk to all.",
-        draw: bridge,
-    },
-    Scenario {
-        name: "ring-of-majorities",
-        group: Group::Ours,
-        about: "Each of five servers can talk to its two neighbours only: everybody sees a majority, and no two \
-                the same.",
-        draw: ring,
-    },
-    Scenario {
-        name: "rejoin-quietly",
-        group: Group::Ours,
-        about: "A follower that was away for long comes back; with pre-vote nobody notices.",
-        draw: rejoin_quietly,
-    },
-    Scenario {
-        name: "dead-minority",
-        group: Group::Ours,
-        about: "A minority dies for good, the leader among it; the rest goes on.",
-        draw: dead_minority,
-    },
-    Scenario {
-        name: "paused-leader",
-        group: Group::Ours,
-        about: "The leader stands still for longer than an election timeout, and goes on as if nothing was.",
-        draw: paused_leader,
-    },
-    Scenario {
-        name: "crooked-clocks",
-        group: Group::Ours,
-        about: "Clocks run at half and at double rate, and jump.",
-        draw: crooked_clocks,
-    },
-    Scenario {
-        name: "leader-transfer",
-        group: Group::Ours,
-        about: "Leadership is handed over under load, also to a server that lags or is away.",
-        draw: leader_transfer,
-    },
-    Scenario {
-        name: "duplicated-messages",
-        group: Group::Ours,
-        about: "One in five messages arrives twice, the second time up to seconds later.",
-        draw: duplicated_messages,
-    },
-    Scenario {
-        name: "heavy-tails",
-        group: Group::Ours,
-        about: "A few messages take longer than a timeout, than an election, than losing and regaining leadership.",
-        draw: heavy_tails,
-    },
-    Scenario {
-        name: "bouncing-leadership",
-        group: Group::Ours,
-        about: "Leaders are cut off with commands of their own and come back, over a network with long delays.",
-        draw: bouncing_leadership,
-    },
-    Scenario {
-        name: "stale-reads",
-        group: Group::Ours,
-        about: "Clients read from deposed leaders while others write to their successors.",
-        draw: stale_reads,
-    },
+    Scenario::ours("single-server", "A cluster of one serves, crashes, and serves on.", single_server),
+    Scenario::ours("even-clusters", "Two or four servers are split into halves, of which neither may do anything.", even_clusters),
+    Scenario::ours("one-way-partition", "One server can send and not hear, or hear and not send; the others must go on.", one_way_partition),
+    Scenario::ours("bridge", "Two pairs of servers can only talk to the fifth, which can talk to all.", bridge),
+    Scenario::ours("ring-of-majorities", "Each of five servers can talk to its two neighbours only: everybody sees a majority, and no two the same.", ring),
+    Scenario::ours("rejoin-quietly", "A follower that was away for long comes back; with pre-vote nobody notices.", rejoin_quietly),
+    Scenario::ours("dead-minority", "A minority dies for good, the leader among it; the rest goes on.", dead_minority),
+    Scenario::ours("paused-leader", "The leader stands still for longer than an election timeout, and goes on as if nothing was.", paused_leader),
+    Scenario::ours("crooked-clocks", "Clocks run at half and at double rate, and jump.", crooked_clocks),
+    Scenario::ours("leader-transfer", "Leadership is handed over under load, also to a server that lags or is away.", leader_transfer),
+    Scenario::ours("duplicated-messages", "One in five messages arrives twice, the second time up to seconds later.", duplicated_messages),
+    Scenario::ours("heavy-tails", "A few messages take longer than a timeout, than an election, than losing and regaining leadership.", heavy_tails),
+    Scenario::ours("bouncing-leadership", "Leaders are cut off with commands of their own and come back, over a network with long delays.", bouncing_leadership),
+    Scenario::ours("stale-reads", "Clients read from deposed leaders while others write to their successors.", stale_reads),
 ];
 
 /// Clients that write, and with `reads` read every third time.

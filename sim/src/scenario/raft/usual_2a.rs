@@ -1,29 +1,14 @@
 //! Part 2A: elections.
 
-use super::{Draw, ELECTION, Group, Scenario};
+use super::{Draw, ELECTION, Scenario};
 use crate::plan::{Plan, Selector, Step};
 use labrpc::sim::Span;
 
 /// The scenarios.
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "initial-election",
-        group: Group::Usual,
-        about: "Three servers elect a leader, and without faults it stays.",
-        draw: initial_election,
-    },
-    Scenario {
-        name: "re-election",
-        group: Group::Usual,
-        about: "The leader is cut off and comes back; a majority is cut off and comes back.",
-        draw: re_election,
-    },
-    Scenario {
-        name: "many-elections",
-        group: Group::Usual,
-        about: "Of seven servers three random ones are cut off, again and again.",
-        draw: many_elections,
-    },
+    Scenario::usual("initial-election", "Three servers elect a leader, and without faults it stays.", initial_election),
+    Scenario::usual("re-election", "The leader is cut off and comes back; a majority is cut off and comes back.", re_election),
+    Scenario::usual("many-elections", "Of seven servers three random ones are cut off, again and again.", many_elections),
 ];
 
 fn initial_election(draw: &mut Draw) -> Plan {

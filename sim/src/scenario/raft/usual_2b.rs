@@ -1,59 +1,19 @@
 //! Part 2B: the log.
 
-use super::{Draw, ELECTION, Group, Scenario};
+use super::{Draw, ELECTION, Scenario};
 use crate::plan::{Act, Plan, Selector, Step};
 use labrpc::sim::Span;
 
 /// The scenarios.
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "basic-agree",
-        group: Group::Usual,
-        about: "Three commands, one after the other, are applied on all three servers.",
-        draw: basic_agree,
-    },
-    Scenario {
-        name: "rpc-bytes",
-        group: Group::Usual,
-        about: "Each command is sent to each follower once.",
-        draw: rpc_bytes,
-    },
-    Scenario {
-        name: "fail-agree",
-        group: Group::Usual,
-        about: "Two servers agree while the third is away, and it catches up.",
-        draw: fail_agree,
-    },
-    Scenario {
-        name: "fail-no-agree",
-        group: Group::Usual,
-        about: "With three of five followers away nothing is committed; when they are back, everything goes on.",
-        draw: fail_no_agree,
-    },
-    Scenario {
-        name: "concurrent-starts",
-        group: Group::Usual,
-        about: "Several commands at once are all committed.",
-        draw: concurrent_starts,
-    },
-    Scenario {
-        name: "rejoin",
-        group: Group::Usual,
-        about: "A leader that was cut off with commands of its own rejoins and gives way.",
-        draw: rejoin,
-    },
-    Scenario {
-        name: "backup",
-        group: Group::Usual,
-        about: "Leaders go back quickly over the long divergent logs of followers.",
-        draw: backup,
-    },
-    Scenario {
-        name: "count",
-        group: Group::Usual,
-        about: "Elections, agreement and idleness take no more messages than they need.",
-        draw: count,
-    },
+    Scenario::usual("basic-agree", "Three commands, one after the other, are applied on all three servers.", basic_agree),
+    Scenario::usual("rpc-bytes", "Each command is sent to each follower once.", rpc_bytes),
+    Scenario::usual("fail-agree", "Two servers agree while the third is away, and it catches up.", fail_agree),
+    Scenario::usual("fail-no-agree", "With three of five followers away nothing is committed; when they are back, everything goes on.", fail_no_agree),
+    Scenario::usual("concurrent-starts", "Several commands at once are all committed.", concurrent_starts),
+    Scenario::usual("rejoin", "A leader that was cut off with commands of its own rejoins and gives way.", rejoin),
+    Scenario::usual("backup", "Leaders go back quickly over the long divergent logs of followers.", backup),
+    Scenario::usual("count", "Elections, agreement and idleness take no more messages than they need.", count),
 ];
 
 fn basic_agree(draw: &mut Draw) -> Plan {

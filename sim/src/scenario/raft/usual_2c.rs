@@ -1,59 +1,19 @@
 //! Part 2C: persistence, and networks that deserve the name.
 
-use super::{Draw, ELECTION, Group, Scenario, long_reordering, unreliable};
+use super::{Draw, ELECTION, Scenario, long_reordering, unreliable};
 use crate::plan::{Act, Client, Op, Plan, Selector, Step};
 use labrpc::sim::Span;
 
 /// The scenarios.
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "persist-1",
-        group: Group::Usual,
-        about: "Servers crash and restart, all at once and one by one.",
-        draw: persist_1,
-    },
-    Scenario {
-        name: "persist-2",
-        group: Group::Usual,
-        about: "Majorities move through five servers that crash and restart.",
-        draw: persist_2,
-    },
-    Scenario {
-        name: "persist-3",
-        group: Group::Usual,
-        about: "The leader and one follower crash while the third is away; it comes back with one of them.",
-        draw: persist_3,
-    },
-    Scenario {
-        name: "figure-8",
-        group: Group::Usual,
-        about: "Leaders crash right after they got commands, a thousand times: Figure 8 by chance.",
-        draw: figure_8,
-    },
-    Scenario {
-        name: "unreliable-agree",
-        group: Group::Usual,
-        about: "Five clients commit commands over a network that loses one in ten messages.",
-        draw: unreliable_agree,
-    },
-    Scenario {
-        name: "figure-8-unreliable",
-        group: Group::Usual,
-        about: "Figure 8 by chance over a network that loses messages and answers up to two seconds late.",
-        draw: figure_8_unreliable,
-    },
-    Scenario {
-        name: "reliable-churn",
-        group: Group::Usual,
-        about: "Servers come and go while clients commit commands.",
-        draw: |draw| churn(draw, false),
-    },
-    Scenario {
-        name: "unreliable-churn",
-        group: Group::Usual,
-        about: "Servers come and go while clients commit commands over a network that loses messages.",
-        draw: |draw| churn(draw, true),
-    },
+    Scenario::usual("persist-1", "Servers crash and restart, all at once and one by one.", persist_1),
+    Scenario::usual("persist-2", "Majorities move through five servers that crash and restart.", persist_2),
+    Scenario::usual("persist-3", "The leader and one follower crash while the third is away; it comes back with one of them.", persist_3),
+    Scenario::usual("figure-8", "Leaders crash right after they got commands, a thousand times: Figure 8 by chance.", figure_8),
+    Scenario::usual("unreliable-agree", "Five clients commit commands over a network that loses one in ten messages.", unreliable_agree),
+    Scenario::usual("figure-8-unreliable", "Figure 8 by chance over a network that loses messages and answers up to two seconds late.", figure_8_unreliable),
+    Scenario::usual("reliable-churn", "Servers come and go while clients commit commands.", |draw| churn(draw, false)),
+    Scenario::usual("unreliable-churn", "Servers come and go while clients commit commands over a network that loses messages.", |draw| churn(draw, true)),
 ];
 
 fn reboot(plan: &mut Plan, who: Selector) {

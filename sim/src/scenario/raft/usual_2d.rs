@@ -1,52 +1,17 @@
 //! Part 2D: log compaction.
 
-use super::{Draw, Group, Scenario, unreliable};
+use super::{Draw, Need, Scenario, unreliable};
 use crate::plan::{Plan, Selector};
 
 /// The scenarios.
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "snapshot-basic",
-        group: Group::Usual,
-        about: "Snapshots are taken while commands come in.",
-        draw: |draw| snapshots(draw, Away::Never, false),
-    },
-    Scenario {
-        name: "snapshot-install",
-        group: Group::Usual,
-        about: "A server is away for longer than the log reaches back, and gets a snapshot.",
-        draw: |draw| snapshots(draw, Away::Disconnected, false),
-    },
-    Scenario {
-        name: "snapshot-install-unreliable",
-        group: Group::Usual,
-        about: "The same over a network that loses messages.",
-        draw: |draw| snapshots(draw, Away::Disconnected, true),
-    },
-    Scenario {
-        name: "snapshot-install-crash",
-        group: Group::Usual,
-        about: "A server crashes and comes back when the log does not reach back any more.",
-        draw: |draw| snapshots(draw, Away::Crashed, false),
-    },
-    Scenario {
-        name: "snapshot-install-uncrash",
-        group: Group::Usual,
-        about: "The same over a network that loses messages.",
-        draw: |draw| snapshots(draw, Away::Crashed, true),
-    },
-    Scenario {
-        name: "snapshot-all-crash",
-        group: Group::Usual,
-        about: "All servers crash at once and go on from their snapshots.",
-        draw: all_crash,
-    },
-    Scenario {
-        name: "snapshot-init",
-        group: Group::Usual,
-        about: "All servers crash with a snapshot and no log behind it, and elect a leader.",
-        draw: init,
-    },
+    Scenario::usual("snapshot-basic", "Snapshots are taken while commands come in.", |draw| snapshots(draw, Away::Never, false)).needs(&[Need::Snapshots]),
+    Scenario::usual("snapshot-install", "A server is away for longer than the log reaches back, and gets a snapshot.", |draw| snapshots(draw, Away::Disconnected, false)).needs(&[Need::Snapshots]),
+    Scenario::usual("snapshot-install-unreliable", "The same over a network that loses messages.", |draw| snapshots(draw, Away::Disconnected, true)).needs(&[Need::Snapshots]),
+    Scenario::usual("snapshot-install-crash", "A server crashes and comes back when the log does not reach back any more.", |draw| snapshots(draw, Away::Crashed, false)).needs(&[Need::Snapshots]),
+    Scenario::usual("snapshot-install-uncrash", "The same over a network that loses messages.", |draw| snapshots(draw, Away::Crashed, true)).needs(&[Need::Snapshots]),
+    Scenario::usual("snapshot-all-crash", "All servers crash at once and go on from their snapshots.", all_crash).needs(&[Need::Snapshots]),
+    Scenario::usual("snapshot-init", "All servers crash with a snapshot and no log behind it, and elect a leader.", init).needs(&[Need::Snapshots]),
 ];
 
 /// What becomes of the victim of a round.
