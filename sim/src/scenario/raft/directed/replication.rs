@@ -187,6 +187,8 @@ fn longer_stale_log(draw: &mut Draw) -> Plan {
     let mut plan = stage(draw, 3);
     plan.lead(1).agree(Selector::All);
     plan.disconnect(s(1)).propose(s(1), 20, "own").stored("own", s(1));
-    plan.lead(2).agree_among(3, servers([2, 3])).connect(s(1)).agree(Selector::All);
+    plan.lead(2).agree_among(3, servers([2, 3]));
+    // The next leader begins behind entries that S1 has others for.
+    plan.lead(3).connect(s(1)).agree(Selector::All);
     plan
 }

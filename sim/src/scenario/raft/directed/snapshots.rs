@@ -63,7 +63,8 @@ fn slow_service(draw: &mut Draw) -> Plan {
     plan.knobs.snapshot_every = Some(5);
     plan.lead(1).agree(Selector::All);
     plan.act(Act::SlowService { who: s(3), lag: Spread::millis(100, 120) }).propose(s(1), 20, "queued");
-    plan.stored("queued", s(3)).disconnect(s(3)).propose(s(1), 20, "more").committed("more", s(1)).sleep(MOMENT);
+    plan.stored("queued", s(3)).sleep(Span::millis(300)).disconnect(s(3));
+    plan.propose(s(1), 20, "more").committed("more", s(1)).sleep(MOMENT);
     plan.connect(s(3)).sleep(Span::secs(4)).crash(s(3)).back(s(3));
     plan
 }
@@ -101,8 +102,9 @@ fn compacted_to_the_end(draw: &mut Draw) -> Plan {
 fn idle_leader(draw: &mut Draw) -> Plan {
     let mut plan = stage(draw, 3);
     plan.knobs.snapshot_every = Some(1);
-    plan.lead(1).agree(Selector::All).disconnect(s(3)).agree_on(5, 16, servers([1, 2])).sleep(MOMENT);
-    plan.connect(s(3));
+    plan.lead(1).agree(Selector::All).disconnect(s(3));
+    plan.propose(s(1), 5, "missed").committed("missed", s(1)).sleep(Span::millis(500));
+    plan.connect(s(3)).committed("missed", s(3));
     plan
 }
 
