@@ -6,7 +6,8 @@
 //! * [`raft`]: the little that is asked of a system under test;
 //! * [`scenario`]: the scenarios;
 //! * [`campaign`]: many runs, on all cores, with a progress line and a verdict;
-//! * [`cli`]: the command line, for this repository's systems and for anybody else's.
+//! * [`cli`]: the command line, for this repository's systems and for anybody else's;
+//! * [`testing`]: scenarios as tests of `cargo test`.
 //!
 //! Nothing here knows any particular implementation. Whoever brings one implements [`raft::RaftSystem`].
 
@@ -17,5 +18,6 @@ pub mod oracle;
 pub mod plan;
 pub mod raft;
 pub mod scenario;
+pub mod testing;
 
 pub use labrpc;

@@ -8,12 +8,14 @@ mod check;
 mod pool;
 mod progress;
 mod results;
+mod seeds;
 mod story;
 mod worker;
 
 pub use check::{Divergence, compare};
 pub use pool::{Found, Options, run};
 pub use results::{Results, bound};
+pub use seeds::Seeds;
 pub use story::{Width, story, trace};
 pub use worker::{WORKER, work};
 
