@@ -22,8 +22,24 @@ pub enum Group {
 pub enum Need {
     /// That the system takes snapshots.
     Snapshots,
-    /// That it says which messages play which part, so that faults can be aimed.
+    /// That it says which messages are its requests, so that faults can be aimed at them.
     Kinds,
+    /// That it says which messages are the answers to these.
+    Replies,
+}
+
+impl Need {
+    /// Whether a system offers it.
+    fn is_met(self, system: &dyn RaftSystem) -> bool {
+        let abilities = system.abilities();
+        let tells = |parts: [Part; 2]| parts.iter().all(|part| !system.kinds(*part).is_empty());
+        let tells_of = |part: Part| !abilities.snapshots || !system.kinds(part).is_empty();
+        match self {
+            Need::Snapshots => abilities.snapshots,
+            Need::Kinds => tells([Part::VoteRequest, Part::Append]) && tells_of(Part::Install),
+            Need::Replies => tells([Part::VoteReply, Part::AppendReply]) && tells_of(Part::InstallReply),
+        }
+    }
 }
 
 /// A family of plans, one a seed.
@@ -62,10 +78,7 @@ impl Scenario {
 
     /// Whether it makes sense for a system.
     fn suits(&self, system: &dyn RaftSystem) -> bool {
-        self.needs.iter().all(|need| match need {
-            Need::Snapshots => system.abilities().snapshots,
-            Need::Kinds => !system.kinds(Part::Append).is_empty(),
-        })
+        self.needs.iter().all(|need| need.is_met(system))
     }
 }
 
@@ -83,7 +96,7 @@ pub struct Suite {
 impl Suite {
     /// The plan of a scenario for a seed, with a bug planted or not.
     pub fn plan(&self, scenario: &Scenario, seed: u64, bug: Option<&str>) -> Plan {
-        let mut draw = raft::Draw::new(scenario.name, seed, self.system.abilities());
+        let mut draw = raft::Draw::new(scenario.name, seed, &*self.system);
         let mut plan = (scenario.draw)(&mut draw);
         plan.suite = self.name.into();
         plan.bug = bug.map(String::from);
