@@ -13,7 +13,8 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 3] = [Bug::VotesWithoutComparingLogs, Bug::AnswersBeforeDurable, Bug::RestoresLateSnapshots];
+    pub const ALL: [Bug; 3] =
+        [Bug::VotesWithoutComparingLogs, Bug::AnswersBeforeDurable, Bug::RestoresLateSnapshots];
 
     /// What it is called on the command line.
     pub fn name(self) -> &'static str {

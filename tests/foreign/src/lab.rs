@@ -50,11 +50,10 @@ impl RaftSystem for ForeignRaft {
 
     fn kinds(&self, part: Part) -> &'static [Kind] {
         match part {
-            Part::VoteRequest => &[VOTE],
-            Part::Append => &[APPEND],
-            Part::Install => &[INSTALL],
-            // An answer to a call has the kind of its request, so these cannot be aimed at.
-            Part::VoteReply | Part::AppendReply | Part::InstallReply => &[],
+            // An answer to a call has the kind of its request.
+            Part::VoteRequest | Part::VoteReply => &[VOTE],
+            Part::Append | Part::AppendReply => &[APPEND],
+            Part::Install | Part::InstallReply => &[INSTALL],
         }
     }
 
