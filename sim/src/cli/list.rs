@@ -45,6 +45,9 @@ fn scenarios(suite: &Suite) {
         };
         println!("  {:<30} {group:<9} {}", scenario.name, scenario.about);
     }
+    for (scenario, lacks) in &suite.left_out {
+        println!("  {:<30} LEFT OUT  without {}", scenario.name, lacks.join(" and "));
+    }
 }
 
 fn bugs(suite: &Suite) {

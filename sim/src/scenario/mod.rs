@@ -26,6 +26,10 @@ pub enum Need {
     Kinds,
     /// That it says which messages are the answers to these.
     Replies,
+    /// That it hands leadership over.
+    Transfer,
+    /// That it confirms reads.
+    Reads,
 }
 
 impl Need {
@@ -38,6 +42,19 @@ impl Need {
             Need::Snapshots => abilities.snapshots,
             Need::Kinds => tells([Part::VoteRequest, Part::Append]) && tells_of(Part::Install),
             Need::Replies => tells([Part::VoteReply, Part::AppendReply]) && tells_of(Part::InstallReply),
+            Need::Transfer => abilities.transfer,
+            Need::Reads => abilities.reads,
+        }
+    }
+
+    /// What is missing without it.
+    fn about(self) -> &'static str {
+        match self {
+            Need::Snapshots => "snapshots",
+            Need::Kinds => "the kinds of requests",
+            Need::Replies => "the kinds of answers",
+            Need::Transfer => "leadership transfer",
+            Need::Reads => "confirmed reads",
         }
     }
 }
@@ -76,9 +93,9 @@ impl Scenario {
         Scenario { needs, ..self }
     }
 
-    /// Whether it makes sense for a system.
-    fn suits(&self, system: &dyn RaftSystem) -> bool {
-        self.needs.iter().all(|need| need.is_met(system))
+    /// What it needs and a system does not offer. It makes sense where that is nothing.
+    fn lacks(&self, system: &dyn RaftSystem) -> Vec<&'static str> {
+        self.needs.iter().filter(|need| !need.is_met(system)).map(|need| need.about()).collect()
     }
 }
 
@@ -91,6 +108,8 @@ pub struct Suite {
     pub system: Arc<dyn RaftSystem>,
     /// The scenarios.
     pub scenarios: Vec<Scenario>,
+    /// Those that make no sense for it, and what it would have to offer.
+    pub left_out: Vec<(Scenario, Vec<&'static str>)>,
 }
 
 impl Suite {

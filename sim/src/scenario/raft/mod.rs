@@ -34,8 +34,14 @@ pub fn suite(system: Arc<dyn RaftSystem>) -> Suite {
         directed::PERSISTENCE,
         directed::SNAPSHOTS,
     ];
-    let scenarios = all.into_iter().flatten().filter(|scenario| scenario.suits(&*system)).copied().collect();
-    Suite { name: system.name(), system, scenarios }
+    let mut suite = Suite { name: system.name(), system, scenarios: Vec::new(), left_out: Vec::new() };
+    for scenario in all.into_iter().flatten() {
+        match scenario.lacks(&*suite.system) {
+            lacks if lacks.is_empty() => suite.scenarios.push(*scenario),
+            lacks => suite.left_out.push((*scenario, lacks)),
+        }
+    }
+    suite
 }
 
 /// What a plan is drawn from.

@@ -1,6 +1,6 @@
 //! Networks and clusters that other ports of the labs left out.
 
-use super::{Demand, Draw, Scenario};
+use super::{Demand, Draw, Need, Scenario};
 use crate::plan::{Act, Client, Fault, Finale, Op, Plan, Selector, Step};
 use labrpc::NodeId;
 use labrpc::sim::{NetWeather, Span, Spread, Tail};
@@ -16,11 +16,11 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::ours("dead-minority", "A minority dies for good, the leader among it; the rest goes on.", dead_minority),
     Scenario::ours("paused-leader", "The leader stands still for longer than an election timeout, and goes on as if nothing was.", paused_leader),
     Scenario::ours("crooked-clocks", "Clocks run at half and at double rate, and jump.", crooked_clocks),
-    Scenario::ours("leader-transfer", "Leadership is handed over under load, also to a server that lags or is away.", leader_transfer),
+    Scenario::ours("leader-transfer", "Leadership is handed over under load, also to a server that lags or is away.", leader_transfer).needs(&[Need::Transfer]),
     Scenario::ours("duplicated-messages", "One in five messages arrives twice, the second time up to seconds later.", duplicated_messages),
     Scenario::ours("heavy-tails", "A few messages take longer than a timeout, than an election, than losing and regaining leadership.", heavy_tails),
     Scenario::ours("bouncing-leadership", "Leaders are cut off with commands of their own and come back, over a network with long delays.", bouncing_leadership),
-    Scenario::ours("stale-reads", "Clients read from deposed leaders while others write to their successors.", stale_reads),
+    Scenario::ours("stale-reads", "Clients read from deposed leaders while others write to their successors.", stale_reads).needs(&[Need::Reads]),
 ];
 
 /// Clients that write, and with `reads` read every third time.
