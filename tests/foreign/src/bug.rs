@@ -36,6 +36,16 @@ impl Bug {
         }
     }
 
+    /// The directed scenario that it does not survive, and the check that sees it there: from the disk and from
+    /// what the service is told, since this Raft says nothing.
+    pub fn directed(self) -> (&'static str, &'static str) {
+        match self {
+            Bug::VotesWithoutComparingLogs => ("candidate-without-the-last-commit", "no-un-append"),
+            Bug::AnswersBeforeDurable => ("acknowledged-from-memory", "commit-quorum"),
+            Bug::RestoresLateSnapshots => ("snapshot-that-comes-twice", "apply-order"),
+        }
+    }
+
     /// The bug of that name.
     pub fn named(name: &str) -> Option<Bug> {
         Bug::ALL.into_iter().find(|bug| bug.name() == name)

@@ -62,7 +62,7 @@ impl RaftSystem for ForeignRaft {
     }
 
     fn bugs(&self) -> Vec<BugCard> {
-        let card = |bug: Bug| BugCard { name: bug.name(), about: bug.about(), directed: None };
+        let card = |bug: Bug| BugCard { name: bug.name(), about: bug.about(), directed: Some(bug.directed()) };
         Bug::ALL.map(card).into()
     }
 }
