@@ -7,8 +7,8 @@
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use shardlab::raft::lab::ShardlabRaft;
-use sim::labrpc::sim::Span;
 use sim::lab::{Outcome, Record, Report, run_plan};
+use sim::labrpc::sim::Span;
 use sim::plan::{Finale, Plan, Selector};
 use sim::scenario::{Group, Suite, raft};
 use std::sync::Arc;

@@ -25,7 +25,8 @@ fn each_directed_scenario_kills_its_bug_by_the_named_check() {
 fn each_directed_scenario_is_for_one_bug() {
     let suite = common::raft();
     let bugs = suite.system.bugs();
-    let directed: BTreeSet<&str> = bugs.iter().filter_map(|bug| bug.directed).map(|(scenario, _)| scenario).collect();
+    let directed: BTreeSet<&str> =
+        bugs.iter().filter_map(|bug| bug.directed).map(|(scenario, _)| scenario).collect();
     assert_eq!(directed.len(), Bug::ALL.len(), "two bugs share a scenario");
     let scenarios = suite.scenarios.iter().filter(|scenario| scenario.group == Group::Directed);
     let listed: BTreeSet<&str> = scenarios.map(|scenario| scenario.name).collect();

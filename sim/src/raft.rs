@@ -405,7 +405,9 @@ impl WireFacts {
     /// is in yet.
     pub fn term(&self) -> Option<Term> {
         match self {
-            WireFacts::VoteRequest { pre: true, .. } | WireFacts::VoteReply { pre: true, granted: true, .. } => None,
+            WireFacts::VoteRequest { pre: true, .. } | WireFacts::VoteReply { pre: true, granted: true, .. } => {
+                None
+            }
             WireFacts::VoteRequest { term, .. }
             | WireFacts::VoteReply { term, .. }
             | WireFacts::Append { term, .. }

@@ -3,7 +3,7 @@
 //!
 //! `SHARDLAB_SEEDS` says how many seeds, or which: `SHARDLAB_SEEDS=1000` or `SHARDLAB_SEEDS=17..18`.
 
-use crate::campaign::{Found, Job, Seeds, Width, story};
+use crate::campaign::{Found, Job, Seeds, Width, replay_command, story};
 use crate::lab::{Record, Report, run_plan};
 use crate::plan::Plan;
 use crate::raft::RaftSystem;
@@ -76,7 +76,8 @@ pub fn passes(suite: &Suite, scenario: &str) {
 /// # Panics
 /// With the story of the first seed for which it does not.
 pub fn passes_for(suite: &Suite, scenario: &str, seeds: std::ops::Range<u64>) {
-    let scenario = suite.scenario(scenario).unwrap_or_else(|| panic!("{} has no scenario `{scenario}`", suite.name));
+    let scenario =
+        suite.scenario(scenario).unwrap_or_else(|| panic!("{} has no scenario `{scenario}`", suite.name));
     for seed in seeds {
         let report = run_watched(&suite.system, &suite.plan(scenario, seed, None), Record::Nothing);
         if report.violation().is_some() {
@@ -91,7 +92,8 @@ pub fn passes_for(suite: &Suite, scenario: &str, seeds: std::ops::Range<u64>) {
 /// # Panics
 /// With the seed for which it is not so.
 pub fn kills(suite: &Suite, bug: &str, scenario: &str, check: &str, seeds: std::ops::Range<u64>) {
-    let scenario = suite.scenario(scenario).unwrap_or_else(|| panic!("{} has no scenario `{scenario}`", suite.name));
+    let scenario =
+        suite.scenario(scenario).unwrap_or_else(|| panic!("{} has no scenario `{scenario}`", suite.name));
     let name = scenario.name;
     for seed in seeds {
         let clean = run_watched(&suite.system, &suite.plan(scenario, seed, None), Record::Nothing);
@@ -103,7 +105,11 @@ pub fn kills(suite: &Suite, bug: &str, scenario: &str, check: &str, seeds: std::
         match buggy.violation() {
             None => panic!("{bug} survives {name}, seed {seed}"),
             Some(violation) if violation.check != check => {
-                panic!("{bug} is seen by {} and not by {check}: {}", violation.check, told(suite, seed, name, Some(bug)))
+                panic!(
+                    "{bug} is seen by {} and not by {check}: {}",
+                    violation.check,
+                    told(suite, seed, name, Some(bug))
+                )
             }
             Some(_) => {}
         }
@@ -123,9 +129,12 @@ fn told(suite: &Suite, seed: u64, scenario: &str, bug: Option<&str>) -> String {
     match report.violation() {
         Some(violation) => {
             let found = Found::Violation(Box::new(violation.clone()));
-            format!("\n{}", story(&program(), &job, &found, Some(&report), Width(160)))
+            format!("\n{}", story(&replay_command(&program(), &job), &job, &found, Some(&report), Width(160)))
         }
-        None => format!("{} {scenario}, seed {seed} failed, and does not when it is recorded: a bug of ours", suite.name),
+        None => format!(
+            "{} {scenario}, seed {seed} failed, and does not when it is recorded: a bug of ours",
+            suite.name
+        ),
     }
 }
 

@@ -17,9 +17,7 @@ use super::reads::Reads;
 use super::ready::{Apply, Outbox, Piece, Promise, Ready, SnapshotWrite, Unavailable, Write};
 use super::snapshot::Incoming;
 use super::transfer::Transfer;
-use super::types::{
-    Entry, EntryId, HardState, Index, Membership, Payload, Role, Saved, SnapshotMeta, Term,
-};
+use super::types::{Entry, EntryId, HardState, Index, Membership, Payload, Role, Saved, SnapshotMeta, Term};
 use bytes::Bytes;
 use labrpc::{Content as EventContent, Event, NodeId, Rng, Time};
 use std::collections::{BTreeMap, BTreeSet};
@@ -179,10 +177,9 @@ pub(super) struct Answers {
 impl Raft {
     /// A server that has just started, with what it found on its disk, all of it durable.
     pub fn new(config: Config, saved: Saved, now: Time, rng: Rng) -> Raft {
-        let snapshot = saved.snapshot.unwrap_or_else(|| SnapshotMeta {
-            last: EntryId::ZERO,
-            membership: config.membership.clone(),
-        });
+        let snapshot = saved
+            .snapshot
+            .unwrap_or_else(|| SnapshotMeta { last: EntryId::ZERO, membership: config.membership.clone() });
         let log = Log::restore(snapshot.last, saved.entries);
         let covered = snapshot.last.index;
         let mut raft = Raft {

@@ -53,8 +53,7 @@ impl Raft {
 
     /// Asks those who have not answered.
     pub(super) fn ask_for_votes(&mut self) {
-        let request =
-            RequestVote { term: self.hard.term, last: self.last(), transfer: self.by_transfer };
+        let request = RequestVote { term: self.hard.term, last: self.last(), transfer: self.by_transfer };
         for peer in self.voting_peers() {
             if !self.answered.contains(&peer) {
                 // A request promises the candidate's own vote: it leaves when that is durable.

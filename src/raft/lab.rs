@@ -19,8 +19,8 @@ use labrpc::{Content, Env, Kind, NodeId};
 use serde::Deserialize;
 use sim::plan::Knobs;
 use sim::raft::{
-    Abilities, ApplyMsg, Booted, BugCard, Change, DiskFact, Follow, Part, PeerSetup, RaftPeer, RaftSystem, Recovered,
-    WireFacts, difference,
+    Abilities, ApplyMsg, Booted, BugCard, Change, DiskFact, Follow, Part, PeerSetup, RaftPeer, RaftSystem,
+    Recovered, WireFacts, difference,
 };
 use std::pin::Pin;
 use std::sync::Arc;
@@ -75,7 +75,13 @@ impl RaftSystem for ShardlabRaft {
     }
 
     fn follow(self: Arc<Self>, node: NodeId) -> Box<dyn Follow> {
-        Box::new(Tailing { system: self, node, file: String::new(), tail: Tail::new(0), state: Recovered::default() })
+        Box::new(Tailing {
+            system: self,
+            node,
+            file: String::new(),
+            tail: Tail::new(0),
+            state: Recovered::default(),
+        })
     }
 
     fn explains(&self) -> bool {
@@ -216,7 +222,12 @@ impl Tailing {
         Ok(())
     }
 
-    fn replay(&mut self, record: storage::Record, disk: &DiskView<'_>, facts: &mut Vec<DiskFact>) -> Result<(), String> {
+    fn replay(
+        &mut self,
+        record: storage::Record,
+        disk: &DiskView<'_>,
+        facts: &mut Vec<DiskFact>,
+    ) -> Result<(), String> {
         let from = facts.len();
         match record {
             storage::Record::Hard(hard) => facts.push(DiskFact::Hard { term: hard.term, vote: hard.vote }),
@@ -240,12 +251,7 @@ impl Tailing {
 }
 
 impl Follow for Tailing {
-    fn changed(
-        &mut self,
-        disk: &DiskView<'_>,
-        what: Change<'_>,
-        facts: &mut Vec<DiskFact>,
-    ) -> Result<(), String> {
+    fn changed(&mut self, disk: &DiskView<'_>, what: Change<'_>, facts: &mut Vec<DiskFact>) -> Result<(), String> {
         match what {
             Change::File(file) if file == self.file => {
                 let bytes = disk.read(&self.file).unwrap_or_default();

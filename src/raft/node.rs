@@ -463,7 +463,8 @@ impl Driver {
             match item {
                 Apply::Entry(entry) => deliveries.items.push_back(Delivery::Entry(entry)),
                 Apply::Snapshot(meta) => {
-                    let content = self.contents.get(&meta.last).cloned().expect("a durable snapshot's bytes are kept");
+                    let content =
+                        self.contents.get(&meta.last).cloned().expect("a durable snapshot's bytes are kept");
                     let snapshot = Delivery::Snapshot { meta, content };
                     if bug!(self, ApplyRacesInstall) {
                         deliveries.items.push_front(snapshot);

@@ -49,7 +49,14 @@ impl Progress {
     /// A follower of whose log nothing is known, at the start of a term: `nextIndex` is one behind the leader's
     /// last entry, `matchIndex` 0.
     pub fn new(next: Index, now: Time) -> Progress {
-        Progress { matched: Index(0), next, mode: Mode::Probe { waiting: false }, heard: now, round: 0, trailing: false }
+        Progress {
+            matched: Index(0),
+            next,
+            mode: Mode::Probe { waiting: false },
+            heard: now,
+            round: 0,
+            trailing: false,
+        }
     }
 
     /// The follower has everything up to `index`.

@@ -199,7 +199,11 @@ impl Raft {
         let rank = if bug!(self, CommitQuorumShort) { (quorum.majority() - 1).max(1) } else { quorum.majority() };
         let own = if bug!(self, LeaderCountsUndurableSelf) { self.log.last().index } else { self.log.durable() };
         let index = quorum.matched_by(rank, |node| {
-            if node == self.config.me { own } else { self.progress.get(&node).map_or(Index(0), |known| known.matched) }
+            if node == self.config.me {
+                own
+            } else {
+                self.progress.get(&node).map_or(Index(0), |known| known.matched)
+            }
         });
         let of_this_term = self.log.term_at(index) == Some(self.hard.term) || bug!(self, CommitOldTerm);
         if index > self.commit && of_this_term {

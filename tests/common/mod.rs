@@ -31,6 +31,7 @@ pub fn all_are_tested(groups: &[sim::scenario::Group], tested: &[&[&str]]) {
     let tested: Vec<String> = tested.iter().copied().flatten().map(|name| name.replace('_', "-")).collect();
     let suite = raft();
     let scenarios = suite.scenarios.iter().filter(|scenario| groups.contains(&scenario.group));
-    let missing: Vec<&str> = scenarios.map(|scenario| scenario.name).filter(|name| !tested.iter().any(|it| it == name)).collect();
+    let missing: Vec<&str> =
+        scenarios.map(|scenario| scenario.name).filter(|name| !tested.iter().any(|it| it == name)).collect();
     assert!(missing.is_empty(), "these scenarios have no test: {missing:?}");
 }

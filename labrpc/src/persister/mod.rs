@@ -180,8 +180,8 @@ fn read_log(directory: &dyn Directory, identity: &str) -> Result<Option<Log>, Re
     };
     let file = log_name(generation);
     let bytes = directory.content(&file).unwrap_or_default();
-    let scan = wal::scan(&bytes, generation as u32)
-        .map_err(|damage| Refused::Damaged { file: file.clone(), damage })?;
+    let scan =
+        wal::scan(&bytes, generation as u32).map_err(|damage| Refused::Damaged { file: file.clone(), damage })?;
     let seal = Seal::check(&file, &bytes, &scan)?;
     if seal.identity != identity {
         return Err(Refused::Foreign { file, found: seal.identity, expected: identity.into() });

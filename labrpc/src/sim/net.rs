@@ -79,6 +79,10 @@ impl Network {
         self.cut.get(from.slot()).is_some_and(|cut| cut.contains(to))
     }
 
+    pub fn held(&self, rule: &str) -> usize {
+        self.held.iter().filter(|(name, _)| name == rule).count()
+    }
+
     pub fn take_held(&mut self, rule: &str) -> Vec<Packet> {
         let (taken, kept) = std::mem::take(&mut self.held).into_iter().partition(|(name, _)| name == rule);
         self.held = kept;

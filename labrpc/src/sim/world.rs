@@ -461,6 +461,11 @@ impl View<'_> {
         !self.0.net.is_cut(from, to)
     }
 
+    /// How many messages the rules of that name hold back.
+    pub fn held(&self, rule: &str) -> usize {
+        self.0.net.held(rule)
+    }
+
     /// What was counted so far.
     pub fn counters(&self) -> Counters {
         self.0.counters

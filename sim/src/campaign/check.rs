@@ -62,10 +62,8 @@ impl Checker {
 
 /// A fresh process makes the runs again, last one first.
 fn check_batch(batch: &[(Job, String)]) -> std::io::Result<Vec<(Job, Found)>> {
-    let tasks: Vec<Task> = (0..batch.len())
-        .rev()
-        .map(|at| Task { id: at as u64, job: batch[at].0.clone(), lines_to: None })
-        .collect();
+    let tasks: Vec<Task> =
+        (0..batch.len()).rev().map(|at| Task { id: at as u64, job: batch[at].0.clone(), lines_to: None }).collect();
     let digests = in_a_fresh_process(&tasks)?;
     let mut found = Vec::new();
     for (at, (job, digest)) in batch.iter().enumerate() {

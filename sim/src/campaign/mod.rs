@@ -16,7 +16,7 @@ pub use check::{Divergence, compare};
 pub use pool::{Found, Options, run};
 pub use results::{Results, bound};
 pub use seeds::Seeds;
-pub use story::{Width, story, trace};
+pub use story::{Width, replay_command, story, trace};
 pub use worker::{WORKER, work};
 
 use crate::scenario::{Scenario, Suite};

@@ -140,7 +140,10 @@ impl Pool<'_> {
 
     /// Hands a worker what it can take.
     fn feed(&mut self, slot: usize) {
-        while !self.is_over() && self.workers[slot].tasks.len() < IN_HAND && self.workers[slot].runs < RUNS_PER_WORKER {
+        while !self.is_over()
+            && self.workers[slot].tasks.len() < IN_HAND
+            && self.workers[slot].runs < RUNS_PER_WORKER
+        {
             let Some(job) = self.jobs.next() else { return };
             self.next_id += 1;
             let task = Task { id: self.next_id, job, lines_to: None };

@@ -21,7 +21,8 @@ pub(super) struct Progress {
 impl Progress {
     pub fn new(total: u64, is_quiet: bool) -> Progress {
         let is_terminal = std::io::stderr().is_terminal();
-        let target = if is_terminal && !is_quiet { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target =
+            if is_terminal && !is_quiet { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(total), target);
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} runs, {msg}, ETA {eta}");
         bar.set_style(style.expect("the template is a literal"));

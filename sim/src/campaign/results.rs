@@ -105,7 +105,10 @@ impl Results {
             self.messages
         );
         if self.checked {
-            let _ = writeln!(text, "each run was made again in another process, with the same digest unless said otherwise");
+            let _ = writeln!(
+                text,
+                "each run was made again in another process, with the same digest unless said otherwise"
+            );
         }
         if self.skipped > 0 {
             let _ = writeln!(text, "{} runs did not come to the situation that they are made for", self.skipped);
@@ -114,7 +117,10 @@ impl Results {
             let _ = writeln!(text, "waived in {runs} runs: {why}");
         }
         for (check, runs) in &self.not_checked {
-            let _ = writeln!(text, "NOT CHECKED in {runs} runs, since the implementation does not tell enough: {check}");
+            let _ = writeln!(
+                text,
+                "NOT CHECKED in {runs} runs, since the implementation does not tell enough: {check}"
+            );
         }
         let _ = writeln!(text, "{}", self.statement());
         text

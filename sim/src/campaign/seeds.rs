@@ -12,7 +12,10 @@ impl FromStr for Seeds {
 
     fn from_str(text: &str) -> Result<Seeds, String> {
         let number = |text: &str| {
-            text.trim().replace(['_', ','], "").parse::<u64>().map_err(|_| format!("`{text}` is not a number of seeds"))
+            text.trim()
+                .replace(['_', ','], "")
+                .parse::<u64>()
+                .map_err(|_| format!("`{text}` is not a number of seeds"))
         };
         let range = match text.split_once("..") {
             Some((from, to)) => number(from)?..number(to)?,

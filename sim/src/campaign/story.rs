@@ -16,10 +16,9 @@ pub struct Width(pub usize);
 /// Lines shown of a red run unless asked for otherwise.
 const LAST: usize = 40;
 
-/// What was found, in words, with the command that shows it again. `report`: the same run, recorded.
-pub fn story(program: &str, job: &Job, found: &Found, report: Option<&Report>, width: Width) -> String {
+/// What was found, in words. `replay`: the command that shows it again. `report`: the same run, recorded.
+pub fn story(replay: &str, job: &Job, found: &Found, report: Option<&Report>, width: Width) -> String {
     let mut text = String::new();
-    let replay = replay_command(program, job);
     let (name, seed) = (&job.scenario, job.seed);
     match found {
         Found::Violation(violation) => {
@@ -44,7 +43,8 @@ pub fn story(program: &str, job: &Job, found: &Found, report: Option<&Report>, w
             let at = violation.at;
             let lines: Vec<&Line> = report.trace.iter().filter(|line| line.detail < Detail::Machinery).collect();
             let shown = &lines[lines.len().saturating_sub(LAST)..];
-            let _ = writeln!(text, "  The last {} events (at {:.6} s it was seen):\n", shown.len(), at as f64 / 1e9);
+            let _ =
+                writeln!(text, "  The last {} events (at {:.6} s it was seen):\n", shown.len(), at as f64 / 1e9);
             text.push_str(&columns(shown, servers(report), width));
         }
     }
@@ -66,16 +66,22 @@ fn explained(violation: &Violation) -> String {
 }
 
 fn hung(patience: Duration) -> String {
-    format!("it did not end within {patience:?} of real time: some code loops without ever waiting. Its process was ended")
+    format!(
+        "it did not end within {patience:?} of real time: some code loops without ever waiting. Its process was ended"
+    )
 }
 
 fn parted(divergence: &Divergence) -> String {
     let mut text = String::new();
     if divergence.one.is_empty() && divergence.other.is_empty() {
-        text.push_str("  made again it had another digest, and made twice more the same: it depends on something rare\n");
+        text.push_str(
+            "  made again it had another digest, and made twice more the same: it depends on something rare\n",
+        );
         return text;
     }
-    text.push_str("  made twice, it goes two ways. Something reads a clock, entropy, an address or a hash order.\n");
+    text.push_str(
+        "  made twice, it goes two ways. Something reads a clock, entropy, an address or a hash order.\n",
+    );
     text.push_str("  Both begin:\n");
     divergence.common.iter().for_each(|line| _ = writeln!(text, "      {line}"));
     text.push_str("  and go on with either\n");
@@ -119,7 +125,8 @@ fn columns(lines: &[&Line], servers: u32, width: Width) -> String {
             Some(node) => {
                 let indent = (node.0 as usize - 1) * column;
                 // The last column may run on; the others must leave room for their neighbours.
-                let room = if node.0 == servers { usize::MAX } else { width.0.max(time + 2 + servers as usize * column) };
+                let room =
+                    if node.0 == servers { usize::MAX } else { width.0.max(time + 2 + servers as usize * column) };
                 let shown: String = line.text.chars().take(room).collect();
                 let _ = writeln!(text, "{at:>time$}  {:indent$}{shown}", "");
             }

@@ -16,6 +16,7 @@ use crate::campaign;
 use crate::scenario::Suite;
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Everything was as it should be.
@@ -71,12 +72,21 @@ pub fn main(suites: &[Suite]) -> ExitCode {
 /// How this program was called, for commands that are printed.
 fn program() -> String {
     let path = std::env::args().next().unwrap_or_default();
-    let name = std::path::Path::new(&path).file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = Path::new(&path).file_name().map(|name| name.to_string_lossy().into_owned());
     // Under cargo the program has no name that a shell would find.
     match std::env::var_os("CARGO") {
-        Some(_) => "cargo run --release --".into(),
+        Some(_) => {
+            format!("cargo run --release{} --", member().map_or(String::new(), |name| format!(" -p {name}")))
+        }
         None => name.unwrap_or(path),
     }
+}
+
+/// The package that cargo runs, if it is not the one of the directory in which cargo was called.
+fn member() -> Option<String> {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR")?;
+    let here = std::env::current_dir().ok()?;
+    if here == Path::new(&package) { None } else { std::env::var("CARGO_PKG_NAME").ok() }
 }
 
 fn width() -> campaign::Width {

@@ -1,7 +1,7 @@
 //! `replay`: one run again, and its story. `plan`: a run as data.
 
 use super::{OK, Usage, VIOLATION, near, program, width};
-use crate::campaign::{Found, Job, story, trace};
+use crate::campaign::{Found, Job, replay_command, story, trace};
 use crate::lab::{Detail, Record, Report, run_plan};
 use crate::plan::Plan;
 use crate::scenario::Suite;
@@ -71,15 +71,16 @@ pub fn replay(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
     };
     let job = Job {
         suite: plan.suite.clone(),
-        scenario: if is_file(&args.what) { args.what.clone() } else { plan.scenario.clone() },
+        scenario: plan.scenario.clone(),
         seed: plan.seed,
         bug: plan.bug.clone(),
         mute: args.mute.clone(),
     };
+    let again = if is_file(&args.what) { of_file(args) } else { replay_command(&program(), &job) };
     let found = Found::Violation(Box::new(violation.clone()));
     // The trace was just printed; its end need not be printed again.
     let shown = if args.trace.is_some() { None } else { Some(&report) };
-    println!("\n{}", story(&program(), &job, &found, shown, width()));
+    println!("\n{}", story(&again, &job, &found, shown, width()));
     Ok(VIOLATION)
 }
 
@@ -87,6 +88,13 @@ pub fn print_plan(suites: &[Suite], args: &PlanArgs) -> Result<u8, Usage> {
     let (_, plan) = find(suites, &args.scenario, args.seed, args.bug.as_deref())?;
     print!("{}", plan.to_json());
     Ok(OK)
+}
+
+/// The command that replays a plan from its file.
+fn of_file(args: &Args) -> String {
+    let bug = args.bug.iter().map(|bug| format!(" --bug {bug}"));
+    let mute = args.mute.iter().map(|mute| format!(" --mute {mute}"));
+    format!("{} replay {}{}", program(), args.what, bug.chain(mute).collect::<String>())
 }
 
 fn is_file(what: &str) -> bool {
@@ -98,11 +106,13 @@ fn find<'a>(suites: &'a [Suite], what: &str, seed: u64, bug: Option<&str>) -> Re
         near::bug(&suites.iter().collect::<Vec<_>>(), bug)?;
     }
     if is_file(what) {
-        let text = std::fs::read_to_string(what).map_err(|error| Usage(format!("cannot read `{what}`: {error}")))?;
+        let text =
+            std::fs::read_to_string(what).map_err(|error| Usage(format!("cannot read `{what}`: {error}")))?;
         let mut plan = Plan::from_json(&text).map_err(|error| Usage(format!("`{what}`: {error}")))?;
-        let suite = suites.iter().find(|suite| suite.name == plan.suite).ok_or_else(|| {
-            near::unknown("suite", &plan.suite, suites.iter().map(|suite| suite.name))
-        })?;
+        let suite = suites
+            .iter()
+            .find(|suite| suite.name == plan.suite)
+            .ok_or_else(|| near::unknown("suite", &plan.suite, suites.iter().map(|suite| suite.name)))?;
         if let Some(planted) = &plan.bug {
             near::bug(&[suite], planted)?;
         }

@@ -1,7 +1,7 @@
 //! `run`: a campaign.
 
 use super::{OK, Usage, VIOLATION, near, program, width};
-use crate::campaign::{self, Found, Job, Options, Seeds, story};
+use crate::campaign::{self, Found, Job, Options, Seeds, replay_command, story};
 use crate::lab::{Record, run_plan};
 use crate::scenario::{Group, Scenario, Suite};
 use std::collections::BTreeMap;
@@ -73,7 +73,8 @@ impl FromStr for Shard {
 
 pub fn run(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
     let chosen = choose(suites, &args.targets, args.without_directed)?;
-    let used: Vec<&Suite> = suites.iter().filter(|suite| chosen.iter().any(|(name, _)| *name == suite.name)).collect();
+    let used: Vec<&Suite> =
+        suites.iter().filter(|suite| chosen.iter().any(|(name, _)| *name == suite.name)).collect();
     if let Some(name) = &args.bug {
         near::bug(&used, name)?;
     }
@@ -91,12 +92,14 @@ pub fn run(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
         .map_err(|error| Usage(format!("the campaign could not be run: {error}")))?;
     for (job, found) in &results.failures {
         let report = recorded(suites, job, found);
-        println!("{}", story(&program(), job, found, report.as_ref(), width()));
+        println!("{}", story(&replay_command(&program(), job), job, found, report.as_ref(), width()));
     }
     if args.marks {
         print!("{}", results.marks_text());
     }
-    used.iter().filter(|suite| is_whole(suite, args)).for_each(|suite| print!("{}", left_out(suite, args.without_directed)));
+    used.iter()
+        .filter(|suite| is_whole(suite, args))
+        .for_each(|suite| print!("{}", left_out(suite, args.without_directed)));
     print!("{}", results.text());
     Ok(if results.failures.is_empty() { OK } else { VIOLATION })
 }
@@ -170,6 +173,8 @@ mod tests {
     #[test]
     fn shards_are_parts_of_a_whole() {
         assert_eq!("2/4".parse(), Ok(Shard { index: 2, of: 4 }));
-        assert!("0/4".parse::<Shard>().is_err() && "5/4".parse::<Shard>().is_err() && "x".parse::<Shard>().is_err());
+        assert!(
+            "0/4".parse::<Shard>().is_err() && "5/4".parse::<Shard>().is_err() && "x".parse::<Shard>().is_err()
+        );
     }
 }

@@ -81,7 +81,15 @@ impl Control {
             }
             Act::CrashAt { who, effect, on, nth, edge, power, back_after } => self.each(who, |node| {
                 let (effect, edge, on) = (*effect, *edge, on.clone());
-                Command::CrashAt(CrashPoint { node, effect, on, nth: *nth, edge, power: *power, back_after: *back_after })
+                Command::CrashAt(CrashPoint {
+                    node,
+                    effect,
+                    on,
+                    nth: *nth,
+                    edge,
+                    power: *power,
+                    back_after: *back_after,
+                })
             }),
             Act::Corrupt { who, file, offset } => self.corrupt(who, file, *offset),
             Act::Net(weather) => self.lab.order(Command::Net(weather.clone())),
@@ -180,7 +188,9 @@ impl Control {
         let kinds: Vec<String> =
             parts.iter().flat_map(|part| self.shared.system.kinds(*part)).map(|kind| kind.name().into()).collect();
         if kinds.is_empty() && !parts.is_empty() {
-            return self.lab.note(None, &format!("no rule `{name}`: this system does not say which messages that are"));
+            return self
+                .lab
+                .note(None, &format!("no rule `{name}`: this system does not say which messages that are"));
         }
         let verdict = match what {
             What::Pass => Verdict::Pass,
@@ -189,9 +199,6 @@ impl Control {
             What::Duplicate(spread) => Verdict::Duplicate(*spread),
             What::Hold => Verdict::Hold,
         };
-        if verdict == Verdict::Hold {
-            self.lab.with_hook(|watcher: &mut Watcher| watcher.held = 0);
-        }
         let (from, to) = (self.resolve_aloud(from), self.resolve_aloud(to));
         let mut rule = Rule::new(name.clone(), verdict);
         rule.chance = chance.unwrap_or(rule.chance);

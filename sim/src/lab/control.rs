@@ -94,8 +94,8 @@ impl Shared {
 
     /// Of these, the one that claims to lead the latest term, and that term.
     pub fn leader(&self, lab: &Lab, of: NodeSet) -> Option<(NodeId, Term)> {
-        let boots: Vec<(NodeId, u32)> =
-            lab.view(|view| of.iter().filter(|node| view.is_up(*node)).map(|node| (node, view.boot(node))).collect());
+        let boots: Vec<(NodeId, u32)> = lab
+            .view(|view| of.iter().filter(|node| view.is_up(*node)).map(|node| (node, view.boot(node))).collect());
         let peers = self.peers();
         let claims = boots.into_iter().filter_map(|(node, boot)| {
             let (of_boot, peer) = peers.get(node.slot())?.as_ref()?;
@@ -192,7 +192,8 @@ impl Control {
     fn set_up(&mut self) {
         for node in self.plan.server_ids() {
             let (lab, shared) = (self.lab.clone(), self.shared.clone());
-            let booter: Booter = Arc::new(move |env| Box::pin(super::service::boot(env, lab.clone(), shared.clone())));
+            let booter: Booter =
+                Arc::new(move |env| Box::pin(super::service::boot(env, lab.clone(), shared.clone())));
             self.lab.add_node(node, self.plan.disk.clone(), booter);
         }
         for &(node, ppm) in &self.plan.clocks {

@@ -74,7 +74,8 @@ fn report(plan: &Plan, finished: Finished<control::Notes>) -> Report {
     let Finished { outcome, hook, digest, counters, elapsed } = finished;
     let hook: Box<dyn std::any::Any> = hook;
     let mut watcher: Box<Watcher> = hook.downcast().expect("the hook is the watcher that was put in");
-    let stamp = Stamp { at: Time::from_nanos(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)), nth: counters.events };
+    let stamp =
+        Stamp { at: Time::from_nanos(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)), nth: counters.events };
     let mut notes = control::Notes::default();
     let violation = match outcome {
         Ok(from_control) => {

@@ -90,9 +90,7 @@ impl Recorder {
             Observed::Idle { node } => (Some(*node), Detail::Machinery, "waits".into()),
             Observed::Emitted { node, event } => (Some(*node), importance(event), self::event(event)),
             Observed::Timer { node } => (Some(*node), Detail::Machinery, "timer".into()),
-            Observed::Disk { node, act, file, bytes } => {
-                (Some(*node), Detail::Machinery, disk(*act, file, *bytes))
-            }
+            Observed::Disk { node, act, file, bytes } => (Some(*node), Detail::Machinery, disk(*act, file, *bytes)),
             Observed::Booting { node, boot } => (Some(*node), Detail::Story, format!("BOOT no. {boot}")),
             Observed::Crashed { node, power, pending } => {
                 let how = if *power { "POWER FAILURE" } else { "CRASH" };
@@ -157,7 +155,9 @@ fn message(packet: &Packet, wire: Option<&WireFacts>) -> String {
         WireFacts::VoteRequest { term, last: (index, last_term), .. } => {
             format!("{kind} {term}, log ends {index}@{last_term}")
         }
-        WireFacts::VoteReply { term, granted, .. } => format!("{kind} {term} {}", if *granted { "yes" } else { "no" }),
+        WireFacts::VoteReply { term, granted, .. } => {
+            format!("{kind} {term} {}", if *granted { "yes" } else { "no" })
+        }
         WireFacts::Append { term, prev: (index, prev_term), entries: 0, commit } => {
             format!("{kind} {term} behind {index}@{prev_term}, commit {commit}")
         }

@@ -86,7 +86,10 @@ impl Control {
             None => Ok(()),
             Some((node, term)) => {
                 let size = nodes.len();
-                Err(self.violate("agreement", format!("{node} leads {term} among {size} servers, which are no majority")))
+                Err(self.violate(
+                    "agreement",
+                    format!("{node} leads {term} among {size} servers, which are no majority"),
+                ))
             }
         }
     }
@@ -104,10 +107,14 @@ impl Control {
 
     /// The term that all servers are in that run.
     fn common_term(&mut self) -> Result<Term, Stop> {
-        let terms: BTreeSet<Term> = self.up().iter().filter_map(|node| self.state_of(node)).map(|(term, _)| term).collect();
+        let terms: BTreeSet<Term> =
+            self.up().iter().filter_map(|node| self.state_of(node)).map(|(term, _)| term).collect();
         match (terms.first(), terms.len()) {
             (Some(term), 1) => Ok(*term),
-            _ => Err(self.violate("agreement", format!("servers that can talk to each other are in terms {terms:?}"))),
+            _ => {
+                Err(self
+                    .violate("agreement", format!("servers that can talk to each other are in terms {terms:?}")))
+            }
         }
     }
 
@@ -146,7 +153,8 @@ impl Control {
         for command in proposed {
             if !self.until_applied(on, command, deadline).await {
                 let index = command.index;
-                let detail = format!("what was proposed as `{tag}` ({index}) was not applied on {on} within {patience}");
+                let detail =
+                    format!("what was proposed as `{tag}` ({index}) was not applied on {on} within {patience}");
                 return Err(self.violate("agreement", detail));
             }
         }
@@ -225,9 +233,7 @@ impl Control {
         match moment {
             Moment::Down(who) => self.resolve(who).and(self.up()).is_empty(),
             Moment::Up(who) => self.resolve(who).minus(self.up()).is_empty(),
-            Moment::Held { count, .. } => {
-                self.lab.with_hook(|watcher: &mut Watcher| watcher.held) >= *count
-            }
+            Moment::Held { rule, count } => self.lab.view(|view| view.held(rule)) >= *count as usize,
             Moment::CaughtUp(who) => {
                 let who = self.resolve(who);
                 self.known(|known| who.iter().all(|node| known.server(node).durable.log.last() >= known.commit()))
@@ -235,13 +241,16 @@ impl Control {
             Moment::Stored { tag, on } => {
                 let on = self.resolve(on);
                 let tagged = self.tags.get(tag).cloned().unwrap_or_default();
-                self.known(|known| on.iter().all(|node| {
-                    let log = &known.server(node).durable.log;
-                    let holds = |command: &Proposed| {
-                        log.get(command.index).map_or(command.index <= log.base, |item| item.hash == command.hash)
-                    };
-                    !tagged.is_empty() && tagged.iter().all(holds)
-                }))
+                self.known(|known| {
+                    on.iter().all(|node| {
+                        let log = &known.server(node).durable.log;
+                        let holds = |command: &Proposed| {
+                            log.get(command.index)
+                                .map_or(command.index <= log.base, |item| item.hash == command.hash)
+                        };
+                        !tagged.is_empty() && tagged.iter().all(holds)
+                    })
+                })
             }
             Moment::LeaderAmong(who) => {
                 let who = self.resolve(who);
@@ -297,7 +306,9 @@ impl Control {
                 }
             }
             if self.lab.now() >= deadline {
-                let detail = format!("{phase}: {leader} leads {term}, but no command was applied on {on} within {patience:?}");
+                let detail = format!(
+                    "{phase}: {leader} leads {term}, but no command was applied on {on} within {patience:?}"
+                );
                 return Err(self.violate("progress", detail));
             }
             self.lab.sleep(Duration::from_millis(50)).await;

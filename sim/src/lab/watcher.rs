@@ -59,8 +59,6 @@ pub(super) struct Watcher {
     /// The highest index acknowledged to any client.
     pub acked: Index,
     traffic: Vec<(Kind, Direction, Traffic)>,
-    /// Messages that each rule holds.
-    pub held: u32,
     waiters: Vec<(Interest, Waker)>,
     recorder: Option<Recorder>,
     facts: Vec<DiskFact>,
@@ -82,7 +80,6 @@ impl Watcher {
             refused: NodeSet::NONE,
             acked: Index(0),
             traffic: Vec::new(),
-            held: 0,
             waiters: Vec::new(),
             recorder: (record == Record::Everything).then(Recorder::default),
             facts: Vec::new(),
@@ -132,9 +129,7 @@ impl Watcher {
     }
 
     fn wake_for(&mut self, node: NodeId, applied: Index) {
-        let hit = |(interest, _): &mut (Interest, Waker)| {
-            matches!(interest, Interest::Applied(on, index) if on.contains(node) && *index <= applied)
-        };
+        let hit = |(interest, _): &mut (Interest, Waker)| matches!(interest, Interest::Applied(on, index) if on.contains(node) && *index <= applied);
         self.waiters.extract_if(.., hit).for_each(|(_, waker)| waker.wake());
     }
 
@@ -145,7 +140,6 @@ impl Watcher {
     fn sent(&mut self, stamp: Stamp, packet: &Packet, sending: Sending) {
         self.count(packet);
         if sending == Sending::Held {
-            self.held += 1;
             self.wake();
         }
         let wire = self.inspect(packet);

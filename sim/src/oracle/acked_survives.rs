@@ -25,8 +25,12 @@ impl Invariant for AckedSurvives {
         let Fact::Acked { hash, index } = fact else { return Ok(()) };
         match known.committed(*index) {
             Some(committed) if committed.hash == *hash => Ok(()),
-            Some(_) => Err(format!("a client was told that its command is at {index}; something else is committed there")),
-            None => Err(format!("a client was told that its command is at {index}; {} is committed", known.commit())),
+            Some(_) => {
+                Err(format!("a client was told that its command is at {index}; something else is committed there"))
+            }
+            None => {
+                Err(format!("a client was told that its command is at {index}; {} is committed", known.commit()))
+            }
         }
     }
 }
@@ -41,7 +45,10 @@ mod tests {
     fn an_acknowledgement_names_a_committed_command() {
         let mut story = Story::new(1, AckedSurvives);
         story.applies(1, 1, "a").unwrap();
-        let acked = |command: &str, index| Fact::Acked { hash: super::super::hash_of(&content(command)), index: Index(index) };
+        let acked = |command: &str, index| Fact::Acked {
+            hash: super::super::hash_of(&content(command)),
+            index: Index(index),
+        };
         assert_eq!(story.tell(&acked("a", 1)), Ok(()));
         assert!(story.tell(&acked("b", 1)).is_err());
         assert!(story.tell(&acked("a", 2)).is_err());

@@ -29,7 +29,9 @@ impl Invariant for CommittedImmutable {
                 let other_term = committed.term.zip(*term).is_some_and(|(first, now)| first != now);
                 if committed.hash != *hash || other_term {
                     let since = committed.since;
-                    return Err(format!("{node} applies another entry at {index} than the one committed at {since}"));
+                    return Err(format!(
+                        "{node} applies another entry at {index} than the one committed at {since}"
+                    ));
                 }
                 Ok(())
             }
@@ -45,7 +47,8 @@ fn commits(known: &Known, node: NodeId, index: Index) -> Verdict {
         (Some(mine), Some(first)) if mine != first => {
             let differs = |index: &Index| {
                 let (mine, first) = (memory.log.get(*index), known.committed(*index));
-                mine.zip(first).is_some_and(|(mine, first)| mine.hash != first.hash || Some(mine.term) != first.term)
+                mine.zip(first)
+                    .is_some_and(|(mine, first)| mine.hash != first.hash || Some(mine.term) != first.term)
             };
             let at = (memory.log.base.0 + 1..=shared.0).map(Index).find(differs).unwrap_or(shared);
             Err(format!("{node} commits another entry at {at} than the one that was committed there"))

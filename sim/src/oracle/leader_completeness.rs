@@ -32,7 +32,9 @@ impl Invariant for LeaderCompleteness {
         let Some(memory) = known.memory(*node) else { return Ok(()) };
         let (commit, last) = (known.committed_before(*term), memory.log.last());
         if last < commit {
-            return Err(format!("{node} leads {term} with a log up to {last}; {commit} was committed before that term"));
+            return Err(format!(
+                "{node} leads {term} with a log up to {last}; {commit} was committed before that term"
+            ));
         }
         match (memory.log.chain_at(commit), known.committed_chain(commit)) {
             (Some(mine), Some(committed)) if mine != committed => {

@@ -186,7 +186,8 @@ impl Marks {
     fn truncated(&mut self, known: &Known, node: NodeId, from: Index) {
         self.hit(Mark::ConflictTruncated);
         let Some(memory) = known.memory(node) else { return };
-        let mut terms: Vec<Term> = memory.log.iter().filter(|(index, _)| *index >= from).map(|(_, item)| item.term).collect();
+        let mut terms: Vec<Term> =
+            memory.log.iter().filter(|(index, _)| *index >= from).map(|(_, item)| item.term).collect();
         terms.dedup();
         if terms.len() >= 3 {
             self.hit(Mark::ManyTermsTruncated);

@@ -10,7 +10,14 @@ static CARD: Card = Card {
     source: "Figure 2: latest term seen; initialized to 0, increases monotonically",
     lesson: "Each of these is a promise or a measurement. A message that comes late may tell of an older value; \
              it must never bring it back.",
-    watches: &[Sort::SaysTerm, Sort::SaysCommitted, Sort::SaysSnapshot, Sort::SaysProgress, Sort::StoresHard, Sort::StoresSnapshot],
+    watches: &[
+        Sort::SaysTerm,
+        Sort::SaysCommitted,
+        Sort::SaysSnapshot,
+        Sort::SaysProgress,
+        Sort::StoresHard,
+        Sort::StoresSnapshot,
+    ],
     when: When::Before,
     needs: Needs::Nothing,
 };
@@ -60,7 +67,9 @@ fn on_disk(known: &Known, node: NodeId, fact: &DiskFact) -> Verdict {
         DiskFact::Hard { term, .. } if *term < durable.term => {
             Err(format!("{node}: the term on the disk goes back from {} to {term}", durable.term))
         }
-        DiskFact::Hard { term, vote } if *term == durable.term && durable.vote.is_some() && *vote != durable.vote => {
+        DiskFact::Hard { term, vote }
+            if *term == durable.term && durable.vote.is_some() && *vote != durable.vote =>
+        {
             let name = |vote: Option<NodeId>| vote.map_or("nobody".into(), |node| node.to_string());
             let (before, now) = (name(durable.vote), name(*vote));
             Err(format!("{node}: the vote on the disk in {term} changes from {before} to {now}"))

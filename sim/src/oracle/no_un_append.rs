@@ -28,11 +28,16 @@ impl Invariant for NoUnAppend {
             Fact::Emitted { node, event: Event::Truncated { from } } => {
                 let Some(memory) = known.memory(*node) else { return Ok(()) };
                 if *from <= memory.commit {
-                    return Err(format!("{node} cuts its log at {from}, and knows {} to be committed", memory.commit));
+                    return Err(format!(
+                        "{node} cuts its log at {from}, and knows {} to be committed",
+                        memory.commit
+                    ));
                 }
                 let (term, acked) = memory.acked;
                 if term == memory.term && *from <= acked {
-                    return Err(format!("{node} cuts its log at {from}, and has acknowledged {acked} to the leader of {term}"));
+                    return Err(format!(
+                        "{node} cuts its log at {from}, and has acknowledged {acked} to the leader of {term}"
+                    ));
                 }
                 keeps_committed(known, *node, "", &memory.log, *from)
             }

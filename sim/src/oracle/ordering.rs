@@ -47,7 +47,9 @@ fn after_event(known: &Known, node: NodeId, event: &Event) -> Verdict {
         }
         Event::Progress { peer, matched, next } if memory.role == Role::Leader => {
             if matched >= next {
-                return Err(format!("{node} would send {peer} entry {next} next, which matches already ({matched})"));
+                return Err(format!(
+                    "{node} would send {peer} entry {next} next, which matches already ({matched})"
+                ));
             }
             if *matched > last {
                 return Err(format!("{node} believes that {peer} holds {matched}; its own log ends at {last}"));
@@ -79,7 +81,8 @@ mod tests {
         let mut story = Story::new(3, Ordering);
         story.holds(1, 1, 1, "a");
         story.leads(1, 1).unwrap();
-        let progress = |matched, next| Event::Progress { peer: node(2), matched: Index(matched), next: Index(next) };
+        let progress =
+            |matched, next| Event::Progress { peer: node(2), matched: Index(matched), next: Index(next) };
         assert_eq!(story.says(1, progress(1, 2)), Ok(()));
         assert!(story.says(1, progress(1, 1)).is_err());
         assert!(story.says(1, progress(2, 3)).is_err());

@@ -23,9 +23,9 @@ impl Invariant for ReadIndex {
 
     fn before(&mut self, _: &Known, fact: &Fact<'_>) -> Verdict {
         match fact {
-            Fact::Read { index, floor } if index < floor => {
-                Err(format!("a read is answered as of {index}; {floor} had been acknowledged before it was asked for"))
-            }
+            Fact::Read { index, floor } if index < floor => Err(format!(
+                "a read is answered as of {index}; {floor} had been acknowledged before it was asked for"
+            )),
             _ => Ok(()),
         }
     }

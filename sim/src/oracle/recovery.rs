@@ -33,7 +33,9 @@ impl Invariant for Recovery {
             Fact::Booting { node, expected, was_pending } => {
                 let found = match expected {
                     Ok(found) => *found,
-                    Err(why) => return Err(format!("what the crash left on the disk of {node} cannot be read: {why}")),
+                    Err(why) => {
+                        return Err(format!("what the crash left on the disk of {node} cannot be read: {why}"));
+                    }
                 };
                 self.expected.insert(*node, found);
                 keeps(known, *node, found, *was_pending)

@@ -27,7 +27,11 @@ impl Invariant for ReplicationMatch {
             Fact::Emitted { node, event: Event::Progress { peer, matched, .. } } => {
                 let Some(memory) = known.memory(*node) else { return Ok(()) };
                 let before = memory.progress.get(peer).map_or(Index(0), |(matched, _)| *matched);
-                if memory.role == Role::Leader && *matched > before { agrees(known, *node, *peer, *matched) } else { Ok(()) }
+                if memory.role == Role::Leader && *matched > before {
+                    agrees(known, *node, *peer, *matched)
+                } else {
+                    Ok(())
+                }
             }
             _ => Ok(()),
         }

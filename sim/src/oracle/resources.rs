@@ -46,7 +46,9 @@ impl Invariant for Resources {
         let base = known.server(*node).durable.log.base;
         let held = index.0.saturating_sub(base.0);
         if held > THRESHOLDS * threshold + SLACK {
-            return Err(format!("{node} holds {held} applied entries in its log; a snapshot is due every {threshold}"));
+            return Err(format!(
+                "{node} holds {held} applied entries in its log; a snapshot is due every {threshold}"
+            ));
         }
         Ok(())
     }
@@ -57,7 +59,9 @@ impl Invariant for Resources {
         let work = known.commit().0 as f64;
         let allowed = pairs * (PER_PAIR_AND_SECOND * (seconds + 1.0) + PER_PAIR_AND_ENTRY * work);
         if messages as f64 > allowed {
-            return Err(format!("{messages} messages in {seconds:.1} s for {work} entries; {allowed:.0} are allowed"));
+            return Err(format!(
+                "{messages} messages in {seconds:.1} s for {work} entries; {allowed:.0} are allowed"
+            ));
         }
         Ok(())
     }

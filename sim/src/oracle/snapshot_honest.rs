@@ -27,7 +27,9 @@ impl Invariant for SnapshotHonest {
         match fact {
             Fact::Durable { node, fact: DiskFact::Snapshot { index, content, .. } } => {
                 let Ok(snapshot) = labgob::decode::<ServiceSnapshot>(content) else {
-                    return Err(format!("the snapshot of {index} on the disk of {node} is not one that a service made"));
+                    return Err(format!(
+                        "the snapshot of {index} on the disk of {node} is not one that a service made"
+                    ));
                 };
                 if snapshot.index != *index {
                     return Err(format!(
@@ -47,7 +49,9 @@ fn is_state_at(known: &Known, node: NodeId, index: Index, digest: u64) -> Verdic
     match known.committed_digest(index) {
         Some(expected) if expected == digest => Ok(()),
         Some(_) => Err(format!("the snapshot of {index} at {node} holds another state than that after {index}")),
-        None => Err(format!("the snapshot of {index} at {node} reaches behind what is committed ({})", known.commit())),
+        None => {
+            Err(format!("the snapshot of {index} at {node} reaches behind what is committed ({})", known.commit()))
+        }
     }
 }
 

@@ -45,14 +45,20 @@ impl Plan {
             return fail("servers", format!("{} servers; there can be 1 to {MOST_SERVERS}", self.servers));
         }
         if self.knobs.election.min.nanos() == 0 || self.knobs.election.max < self.knobs.election.min {
-            return fail("knobs.election", "an election timeout lasts, and its longest is not below its shortest".into());
+            return fail(
+                "knobs.election",
+                "an election timeout lasts, and its longest is not below its shortest".into(),
+            );
         }
         if self.knobs.heartbeat.nanos() == 0 || self.knobs.max_inflight == 0 || self.knobs.chunk == 0 {
             return fail("knobs", "heartbeat, max_inflight and chunk are at least 1".into());
         }
         for (node, ppm) in &self.clocks {
             if node.0 == 0 || node.0 > self.servers || *ppm == 0 {
-                return fail("clocks", format!("{node} at {ppm} ppm: there are {} servers, and clocks run", self.servers));
+                return fail(
+                    "clocks",
+                    format!("{node} at {ppm} ppm: there are {} servers, and clocks run", self.servers),
+                );
             }
         }
         if self.finale.converge && !self.knobs.noop {
@@ -64,7 +70,13 @@ impl Plan {
         if let Some(mute) = self.mute.iter().find(|mute| !known.contains(&mute.as_str())) {
             return fail("mute", format!("there is no check `{mute}`; there are {}", known.join(", ")));
         }
-        let mut names = Names { plan: self, bound: BTreeSet::new(), tags: BTreeSet::new(), counts: BTreeSet::new() };
+        let mut names = Names {
+            plan: self,
+            bound: BTreeSet::new(),
+            tags: BTreeSet::new(),
+            counts: BTreeSet::new(),
+            rules: BTreeSet::new(),
+        };
         for (at, fault) in self.faults.iter().enumerate() {
             names.act(&format!("faults[{at}]"), &fault.act)?;
         }
@@ -82,6 +94,7 @@ struct Names<'a> {
     bound: BTreeSet<&'a str>,
     tags: BTreeSet<&'a str>,
     counts: BTreeSet<&'a str>,
+    rules: BTreeSet<&'a str>,
 }
 
 impl<'a> Names<'a> {
@@ -132,7 +145,7 @@ impl<'a> Names<'a> {
                     self.tag(place, tag)?;
                     self.selector(place, on)
                 }
-                Moment::Held { .. } => Ok(()),
+                Moment::Held { rule, .. } => self.rule(place, rule),
             },
             Step::Sleep(_)
             | Step::ExpectStableTerm { .. }
@@ -142,12 +155,30 @@ impl<'a> Names<'a> {
     }
 
     fn tag(&self, place: &str, tag: &str) -> Result<(), PlanError> {
-        if self.tags.contains(tag) { Ok(()) } else { Self::fail(place, format!("nothing was proposed as `{tag}` before")) }
+        if self.tags.contains(tag) {
+            Ok(())
+        } else {
+            Self::fail(place, format!("nothing was proposed as `{tag}` before"))
+        }
+    }
+
+    fn rule(&self, place: &str, name: &str) -> Result<(), PlanError> {
+        if self.rules.contains(name) {
+            Ok(())
+        } else {
+            Self::fail(place, format!("no rule `{name}` was put up before"))
+        }
     }
 
     fn act(&mut self, place: &str, act: &'a Act) -> Result<(), PlanError> {
         match act {
-            Act::Cut { from, to } | Act::Mend { from, to } | Act::Rule { from, to, .. } => {
+            Act::Rule { name, from, to, .. } => {
+                self.rules.insert(name);
+                self.selector(place, from)?;
+                self.selector(place, to)
+            }
+            Act::Unrule(name) | Act::Release(name) | Act::Lose(name) => self.rule(place, name),
+            Act::Cut { from, to } | Act::Mend { from, to } => {
                 self.selector(place, from)?;
                 self.selector(place, to)
             }
@@ -185,7 +216,7 @@ impl<'a> Names<'a> {
                 Self::fail(place, format!("there are only {} servers", self.plan.servers))
             }
             Act::KeepUp { .. } | Act::KeepConnected { .. } => Ok(()),
-            Act::Heal | Act::Net(_) | Act::Unrule(_) | Act::Release(_) | Act::Lose(_) => Ok(()),
+            Act::Heal | Act::Net(_) => Ok(()),
         }
     }
 }
@@ -210,7 +241,8 @@ mod tests {
 
     #[test]
     fn what_is_impossible_is_refused_with_its_place() {
-        let cases: [(&str, String); 6] = [
+        let cases: [(&str, String); 7] = [
+            ("script[0]: no rule `x` was put up", refused(|plan| _ = plan.act(Act::Release("x".into())))),
             ("script[0]: `S9` asks for more servers", refused(|plan| _ = plan.disconnect(Selector::s(9)))),
             ("script[0]: `any(4, all)` asks for more", refused(|plan| _ = plan.crash(Selector::All.any(4)))),
             ("script[0]: `$old` is not bound", refused(|plan| _ = plan.crash(Selector::bound("old")))),

@@ -73,7 +73,12 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    const fn of(group: Group, name: &'static str, about: &'static str, draw: fn(&mut raft::Draw) -> Plan) -> Scenario {
+    const fn of(
+        group: Group,
+        name: &'static str,
+        about: &'static str,
+        draw: fn(&mut raft::Draw) -> Plan,
+    ) -> Scenario {
         Scenario { name, group, about, needs: &[], draw }
     }
 

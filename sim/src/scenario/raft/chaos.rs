@@ -8,8 +8,13 @@ use labrpc::sim::{DiskWeather, Edge, Effect, NetWeather, Span, Spread, Tail};
 
 /// The scenarios.
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario::ours("chaos", "Sizes, knobs, weather and faults as the seed has them, each family of faults there or not.", |draw| chaos(draw, false)),
-    Scenario::ours("chaos-snapshot", "The same with snapshots.", |draw| chaos(draw, true)).needs(&[Need::Snapshots]),
+    Scenario::ours(
+        "chaos",
+        "Sizes, knobs, weather and faults as the seed has them, each family of faults there or not.",
+        |draw| chaos(draw, false),
+    ),
+    Scenario::ours("chaos-snapshot", "The same with snapshots.", |draw| chaos(draw, true))
+        .needs(&[Need::Snapshots]),
 ];
 
 /// How long the faults last.

@@ -7,14 +7,43 @@ use labrpc::sim::{DiskWeather, Edge, Effect, Span, Spread, Tail};
 
 /// The scenarios.
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario::ours("crash-at-any-effect", "Servers crash, or lose power, in front of or behind the nth effect of a kind, and come back at once or late.", crash_at_any_effect),
-    Scenario::ours("torn-tails", "The power of all servers fails again and again, and their last writes are torn.", torn_tails),
-    Scenario::ours("power-failure-after-ack", "A majority loses power right after commands were committed.", power_failure_after_ack),
-    Scenario::ours("slow-disks", "Disks take up to 50 ms, some of them much longer, and finish in any order.", slow_disks),
+    Scenario::ours(
+        "crash-at-any-effect",
+        "Servers crash, or lose power, in front of or behind the nth effect of a kind, and come back at once or late.",
+        crash_at_any_effect,
+    ),
+    Scenario::ours(
+        "torn-tails",
+        "The power of all servers fails again and again, and their last writes are torn.",
+        torn_tails,
+    ),
+    Scenario::ours(
+        "power-failure-after-ack",
+        "A majority loses power right after commands were committed.",
+        power_failure_after_ack,
+    ),
+    Scenario::ours(
+        "slow-disks",
+        "Disks take up to 50 ms, some of them much longer, and finish in any order.",
+        slow_disks,
+    ),
     Scenario::ours("stalled-disk", "The leader's disk stands still for seconds.", stalled_disk),
-    Scenario::ours("failing-disks", "Writes and syncs fail, and disks run full; servers stop and come back when the disk works again.", failing_disks),
-    Scenario::ours("damaged-log", "A bit flips below the known-durable mark of a server that is down: it must refuse to start.", damaged_log),
-    Scenario::ours("slow-service-snapshot", "The service lags behind and takes snapshots all the time, while others are installed over it.", slow_service).needs(&[Need::Snapshots]),
+    Scenario::ours(
+        "failing-disks",
+        "Writes and syncs fail, and disks run full; servers stop and come back when the disk works again.",
+        failing_disks,
+    ),
+    Scenario::ours(
+        "damaged-log",
+        "A bit flips below the known-durable mark of a server that is down: it must refuse to start.",
+        damaged_log,
+    ),
+    Scenario::ours(
+        "slow-service-snapshot",
+        "The service lags behind and takes snapshots all the time, while others are installed over it.",
+        slow_service,
+    )
+    .needs(&[Need::Snapshots]),
 ];
 
 fn crash_at_any_effect(draw: &mut Draw) -> Plan {
@@ -165,13 +194,7 @@ fn slow_service(draw: &mut Draw) -> Plan {
         plan.propose(Selector::Leader, 12, "many").sleep(Span::millis(draw.rng.within(50..=400)));
         plan.connect(away.clone()).sleep(Span::millis(draw.rng.within(20..=500)));
     }
-    plan.then(Step::Agree {
-        count: 1,
-        size: 16,
-        via: Selector::All,
-        on: Selector::All,
-        within: Span::secs(30),
-    });
+    plan.then(Step::Agree { count: 1, size: 16, via: Selector::All, on: Selector::All, within: Span::secs(30) });
     plan.finale.within = Span::secs(40);
     plan
 }

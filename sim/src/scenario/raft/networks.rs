@@ -8,19 +8,65 @@ use labrpc::sim::{NetWeather, Span, Spread, Tail};
 /// The scenarios.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario::ours("single-server", "A cluster of one serves, crashes, and serves on.", single_server),
-    Scenario::ours("even-clusters", "Two or four servers are split into halves, of which neither may do anything.", even_clusters),
-    Scenario::ours("one-way-partition", "One server can send and not hear, or hear and not send; the others must go on.", one_way_partition),
+    Scenario::ours(
+        "even-clusters",
+        "Two or four servers are split into halves, of which neither may do anything.",
+        even_clusters,
+    ),
+    Scenario::ours(
+        "one-way-partition",
+        "One server can send and not hear, or hear and not send; the others must go on.",
+        one_way_partition,
+    ),
     Scenario::ours("bridge", "Two pairs of servers can only talk to the fifth, which can talk to all.", bridge),
-    Scenario::ours("ring-of-majorities", "Each of five servers can talk to its two neighbours only: everybody sees a majority, and no two the same.", ring),
-    Scenario::ours("rejoin-quietly", "A follower that was away for long comes back; with pre-vote nobody notices.", rejoin_quietly),
-    Scenario::ours("dead-minority", "A minority dies for good, the leader among it; the rest goes on.", dead_minority),
-    Scenario::ours("paused-leader", "The leader stands still for longer than an election timeout, and goes on as if nothing was.", paused_leader),
+    Scenario::ours(
+        "ring-of-majorities",
+        "Each of five servers can talk to its two neighbours only: everybody sees a majority, and no two the same.",
+        ring,
+    ),
+    Scenario::ours(
+        "rejoin-quietly",
+        "A follower that was away for long comes back; with pre-vote nobody notices.",
+        rejoin_quietly,
+    ),
+    Scenario::ours(
+        "dead-minority",
+        "A minority dies for good, the leader among it; the rest goes on.",
+        dead_minority,
+    ),
+    Scenario::ours(
+        "paused-leader",
+        "The leader stands still for longer than an election timeout, and goes on as if nothing was.",
+        paused_leader,
+    ),
     Scenario::ours("crooked-clocks", "Clocks run at half and at double rate, and jump.", crooked_clocks),
-    Scenario::ours("leader-transfer", "Leadership is handed over under load, also to a server that lags or is away.", leader_transfer).needs(&[Need::Transfer]),
-    Scenario::ours("duplicated-messages", "One in five messages arrives twice, the second time up to seconds later.", duplicated_messages),
-    Scenario::ours("heavy-tails", "A few messages take longer than a timeout, than an election, than losing and regaining leadership.", heavy_tails),
-    Scenario::ours("bouncing-leadership", "Leaders are cut off with commands of their own and come back, over a network with long delays.", bouncing_leadership),
-    Scenario::ours("stale-reads", "Clients read from deposed leaders while others write to their successors.", stale_reads).needs(&[Need::Reads]),
+    Scenario::ours(
+        "leader-transfer",
+        "Leadership is handed over under load, also to a server that lags or is away.",
+        leader_transfer,
+    )
+    .needs(&[Need::Transfer]),
+    Scenario::ours(
+        "duplicated-messages",
+        "One in five messages arrives twice, the second time up to seconds later.",
+        duplicated_messages,
+    ),
+    Scenario::ours(
+        "heavy-tails",
+        "A few messages take longer than a timeout, than an election, than losing and regaining leadership.",
+        heavy_tails,
+    ),
+    Scenario::ours(
+        "bouncing-leadership",
+        "Leaders are cut off with commands of their own and come back, over a network with long delays.",
+        bouncing_leadership,
+    ),
+    Scenario::ours(
+        "stale-reads",
+        "Clients read from deposed leaders while others write to their successors.",
+        stale_reads,
+    )
+    .needs(&[Need::Reads]),
 ];
 
 /// Clients that write, and with `reads` read every third time.
@@ -279,7 +325,9 @@ fn bouncing_leadership(draw: &mut Draw) -> Plan {
             within: Span::secs(8),
             or: crate::plan::Otherwise::GoOn,
         });
-        plan.bind("two", Selector::Leader).propose(two.clone(), 2, "own").sleep(Span::millis(draw.rng.within(5..=400)));
+        plan.bind("two", Selector::Leader)
+            .propose(two.clone(), 2, "own")
+            .sleep(Span::millis(draw.rng.within(5..=400)));
         plan.connect(one.clone()).disconnect(two.clone()).sleep(Span::millis(draw.rng.within(200..=1_500)));
         plan.connect(two.clone()).sleep(Span::millis(draw.rng.within(100..=1_000)));
     }

@@ -6,9 +6,21 @@ use labrpc::sim::Span;
 
 /// The scenarios.
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario::usual("initial-election", "Three servers elect a leader, and without faults it stays.", initial_election),
-    Scenario::usual("re-election", "The leader is cut off and comes back; a majority is cut off and comes back.", re_election),
-    Scenario::usual("many-elections", "Of seven servers three random ones are cut off, again and again.", many_elections),
+    Scenario::usual(
+        "initial-election",
+        "Three servers elect a leader, and without faults it stays.",
+        initial_election,
+    ),
+    Scenario::usual(
+        "re-election",
+        "The leader is cut off and comes back; a majority is cut off and comes back.",
+        re_election,
+    ),
+    Scenario::usual(
+        "many-elections",
+        "Of seven servers three random ones are cut off, again and again.",
+        many_elections,
+    ),
 ];
 
 fn initial_election(draw: &mut Draw) -> Plan {

@@ -6,10 +6,18 @@ use labrpc::sim::Span;
 
 /// The scenarios.
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario::usual("basic-agree", "Three commands, one after the other, are applied on all three servers.", basic_agree),
+    Scenario::usual(
+        "basic-agree",
+        "Three commands, one after the other, are applied on all three servers.",
+        basic_agree,
+    ),
     Scenario::usual("rpc-bytes", "Each command is sent to each follower once.", rpc_bytes),
     Scenario::usual("fail-agree", "Two servers agree while the third is away, and it catches up.", fail_agree),
-    Scenario::usual("fail-no-agree", "With three of five followers away nothing is committed; when they are back, everything goes on.", fail_no_agree),
+    Scenario::usual(
+        "fail-no-agree",
+        "With three of five followers away nothing is committed; when they are back, everything goes on.",
+        fail_no_agree,
+    ),
     Scenario::usual("concurrent-starts", "Several commands at once are all committed.", concurrent_starts),
     Scenario::usual("rejoin", "A leader that was cut off with commands of its own rejoins and gives way.", rejoin),
     Scenario::usual("backup", "Leaders go back quickly over the long divergent logs of followers.", backup),

@@ -8,12 +8,34 @@ use labrpc::sim::Span;
 pub const SCENARIOS: &[Scenario] = &[
     Scenario::usual("persist-1", "Servers crash and restart, all at once and one by one.", persist_1),
     Scenario::usual("persist-2", "Majorities move through five servers that crash and restart.", persist_2),
-    Scenario::usual("persist-3", "The leader and one follower crash while the third is away; it comes back with one of them.", persist_3),
-    Scenario::usual("figure-8", "Leaders crash right after they got commands, a thousand times: Figure 8 by chance.", figure_8),
-    Scenario::usual("unreliable-agree", "Five clients commit commands over a network that loses one in ten messages.", unreliable_agree),
-    Scenario::usual("figure-8-unreliable", "Figure 8 by chance over a network that loses messages and answers up to two seconds late.", figure_8_unreliable),
-    Scenario::usual("reliable-churn", "Servers come and go while clients commit commands.", |draw| churn(draw, false)),
-    Scenario::usual("unreliable-churn", "Servers come and go while clients commit commands over a network that loses messages.", |draw| churn(draw, true)),
+    Scenario::usual(
+        "persist-3",
+        "The leader and one follower crash while the third is away; it comes back with one of them.",
+        persist_3,
+    ),
+    Scenario::usual(
+        "figure-8",
+        "Leaders crash right after they got commands, a thousand times: Figure 8 by chance.",
+        figure_8,
+    ),
+    Scenario::usual(
+        "unreliable-agree",
+        "Five clients commit commands over a network that loses one in ten messages.",
+        unreliable_agree,
+    ),
+    Scenario::usual(
+        "figure-8-unreliable",
+        "Figure 8 by chance over a network that loses messages and answers up to two seconds late.",
+        figure_8_unreliable,
+    ),
+    Scenario::usual("reliable-churn", "Servers come and go while clients commit commands.", |draw| {
+        churn(draw, false)
+    }),
+    Scenario::usual(
+        "unreliable-churn",
+        "Servers come and go while clients commit commands over a network that loses messages.",
+        |draw| churn(draw, true),
+    ),
 ];
 
 fn reboot(plan: &mut Plan, who: Selector) {

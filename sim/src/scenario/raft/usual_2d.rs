@@ -5,13 +5,38 @@ use crate::plan::{Plan, Selector};
 
 /// The scenarios.
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario::usual("snapshot-basic", "Snapshots are taken while commands come in.", |draw| snapshots(draw, Away::Never, false)).needs(&[Need::Snapshots]),
-    Scenario::usual("snapshot-install", "A server is away for longer than the log reaches back, and gets a snapshot.", |draw| snapshots(draw, Away::Disconnected, false)).needs(&[Need::Snapshots]),
-    Scenario::usual("snapshot-install-unreliable", "The same over a network that loses messages.", |draw| snapshots(draw, Away::Disconnected, true)).needs(&[Need::Snapshots]),
-    Scenario::usual("snapshot-install-crash", "A server crashes and comes back when the log does not reach back any more.", |draw| snapshots(draw, Away::Crashed, false)).needs(&[Need::Snapshots]),
-    Scenario::usual("snapshot-install-uncrash", "The same over a network that loses messages.", |draw| snapshots(draw, Away::Crashed, true)).needs(&[Need::Snapshots]),
-    Scenario::usual("snapshot-all-crash", "All servers crash at once and go on from their snapshots.", all_crash).needs(&[Need::Snapshots]),
-    Scenario::usual("snapshot-init", "All servers crash with a snapshot and no log behind it, and elect a leader.", init).needs(&[Need::Snapshots]),
+    Scenario::usual("snapshot-basic", "Snapshots are taken while commands come in.", |draw| {
+        snapshots(draw, Away::Never, false)
+    })
+    .needs(&[Need::Snapshots]),
+    Scenario::usual(
+        "snapshot-install",
+        "A server is away for longer than the log reaches back, and gets a snapshot.",
+        |draw| snapshots(draw, Away::Disconnected, false),
+    )
+    .needs(&[Need::Snapshots]),
+    Scenario::usual("snapshot-install-unreliable", "The same over a network that loses messages.", |draw| {
+        snapshots(draw, Away::Disconnected, true)
+    })
+    .needs(&[Need::Snapshots]),
+    Scenario::usual(
+        "snapshot-install-crash",
+        "A server crashes and comes back when the log does not reach back any more.",
+        |draw| snapshots(draw, Away::Crashed, false),
+    )
+    .needs(&[Need::Snapshots]),
+    Scenario::usual("snapshot-install-uncrash", "The same over a network that loses messages.", |draw| {
+        snapshots(draw, Away::Crashed, true)
+    })
+    .needs(&[Need::Snapshots]),
+    Scenario::usual("snapshot-all-crash", "All servers crash at once and go on from their snapshots.", all_crash)
+        .needs(&[Need::Snapshots]),
+    Scenario::usual(
+        "snapshot-init",
+        "All servers crash with a snapshot and no log behind it, and elect a leader.",
+        init,
+    )
+    .needs(&[Need::Snapshots]),
 ];
 
 /// What becomes of the victim of a round.
@@ -31,7 +56,8 @@ fn snapshots(draw: &mut Draw, away: Away, is_unreliable: bool) -> Plan {
     let every = plan.knobs.snapshot_every.unwrap_or(10).min(20);
     for round in 0..30 {
         // In one round of three the victim is the leader itself.
-        let (name, who) = (format!("victim-{round}"), if round % 3 == 1 { Selector::Leader } else { Selector::Followers.any(1) });
+        let (name, who) =
+            (format!("victim-{round}"), if round % 3 == 1 { Selector::Leader } else { Selector::Followers.any(1) });
         let victim = Selector::bound(&name);
         plan.bind(&name, who);
         match away {

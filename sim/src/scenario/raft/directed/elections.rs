@@ -1,6 +1,8 @@
 //! Bugs of elections.
 
-use super::{Act, Edge, Effect, Finale, MOMENT, Otherwise, Part, Plan, Scenario, Selector, Span, Spread, Step, What};
+use super::{
+    Act, Edge, Effect, Finale, MOMENT, Otherwise, Part, Plan, Scenario, Selector, Span, Spread, Step, What,
+};
 use super::{Draw, Moment, Need, s, servers, stage};
 
 /// The scenarios.

@@ -122,7 +122,8 @@ impl Plan {
     /// They start again, and are there a moment later.
     fn back(&mut self, who: Selector) -> &mut Plan {
         self.restart(who.clone());
-        self.then(Step::Await { event: Moment::Up(who), within: Span::secs(10), or: Otherwise::Violation }).sleep(MOMENT)
+        self.then(Step::Await { event: Moment::Up(who), within: Span::secs(10), or: Otherwise::Violation })
+            .sleep(MOMENT)
     }
 
     /// It loses power behind its next effect of a kind, and comes back a moment later.

@@ -162,7 +162,9 @@ fn overwritten_follower(draw: &mut Draw, hold: bool) -> Plan {
 fn old_acknowledgement(draw: &mut Draw) -> Plan {
     let mut plan = overwritten_follower(draw, true);
     // It still believes that it leads; a new leadership begins when it has learned better.
-    plan.unrule("not to the voters").lose("learns only", Part::Append, s(1), servers([2, 4])).sleep(Span::millis(500));
+    plan.unrule("not to the voters")
+        .lose("learns only", Part::Append, s(1), servers([2, 4]))
+        .sleep(Span::millis(500));
     plan.unrule("learns only").lose("not to the voters", Part::Append, s(1), servers([2, 4, 5]));
     plan.campaign(s(1)).campaign(s(1)).wait_leader(s(1));
     plan.release("late");
@@ -171,7 +173,9 @@ fn old_acknowledgement(draw: &mut Draw) -> Plan {
 
 fn overwritten(draw: &mut Draw) -> Plan {
     let mut plan = overwritten_follower(draw, false);
-    plan.unrule("not to the voters").lose("learns only", Part::Append, s(1), servers([2, 4])).sleep(Span::millis(500));
+    plan.unrule("not to the voters")
+        .lose("learns only", Part::Append, s(1), servers([2, 4]))
+        .sleep(Span::millis(500));
     plan.unrule("learns only").campaign(s(1)).campaign(s(1)).wait_leader(s(1)).agree(servers([1, 2, 4, 5]));
     plan
 }

@@ -1,0 +1,117 @@
+//! The command line: exit codes, and what a user reads who has made a mistake: one line that says what to do.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+struct Ended {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn shardlab(arguments: &[&str]) -> Ended {
+    let output = Command::new(env!("CARGO_BIN_EXE_shardlab"))
+        .args(arguments)
+        .env_remove("CARGO")
+        .output()
+        .expect("the program starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it prints text");
+    Ended { code: output.status.code().expect("it exits"), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// Refused with one line that has all of these in it.
+fn refused(arguments: &[&str], says: &[&str]) {
+    let ended = shardlab(arguments);
+    assert_eq!(ended.code, 2, "{arguments:?}: {}{}", ended.out, ended.err);
+    assert_eq!(ended.err.lines().count(), 1, "{arguments:?}: {}", ended.err);
+    assert!(ended.err.starts_with("error: ") && !ended.err.contains("panicked"), "{}", ended.err);
+    says.iter()
+        .for_each(|part| assert!(ended.err.contains(part), "{arguments:?} says `{}`, not `{part}`", ended.err));
+}
+
+/// A plan in a file of its own, changed.
+fn plan_file(name: &str, change: impl FnOnce(String) -> String) -> PathBuf {
+    let plan = shardlab(&["plan", "basic-agree", "--seed", "3"]);
+    assert_eq!(plan.code, 0, "{}", plan.err);
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.json"));
+    std::fs::write(&path, change(plan.out)).expect("a file can be written");
+    path
+}
+
+#[test]
+fn unknown_names_are_refused_with_near_ones() {
+    refused(&["run", "inital-election"], &["no scenario `inital-election`", "did you mean initial-election?"]);
+    refused(&["replay", "figure8"], &["no scenario `figure8`", "figure-8"]);
+    refused(
+        &["run", "raft", "--bug", "vote-ignore-log"],
+        &["no bug `vote-ignore-log`", "did you mean vote-ignores-log?"],
+    );
+    refused(&["run", "raft", "--mute", "election-safty"], &["no check `election-safty`", "election-safety"]);
+    refused(&["run", "qqqq"], &["no scenario `qqqq`", "list scenarios"]);
+}
+
+#[test]
+fn a_plan_that_does_not_parse_is_refused_with_line_and_field() {
+    let path = plan_file("syntax", |plan| plan.replacen("\"servers\": 3", "\"servers\": \"three\"", 1));
+    refused(&["replay", path.to_str().expect("text")], &["line ", "field `servers`", "three"]);
+    let path = plan_file("unknown", |plan| plan.replacen("\"servers\"", "\"severs\"", 1));
+    refused(&["replay", path.to_str().expect("text")], &["line ", "severs"]);
+    refused(&["replay", "no-such.json"], &["cannot read `no-such.json`"]);
+}
+
+#[test]
+fn an_impossible_plan_is_refused_before_the_run() {
+    let path = plan_file("impossible", |plan| {
+        plan.replacen("\"script\": [", "\"script\": [{\"do\": {\"disconnect\": \"any(4, all)\"}},", 1)
+    });
+    refused(&["replay", path.to_str().expect("text")], &["script[0]", "more servers than there are (3)"]);
+    let path = plan_file("suite", |plan| plan.replacen("\"suite\": \"raft\"", "\"suite\": \"rafts\"", 1));
+    refused(&["replay", path.to_str().expect("text")], &["no suite `rafts`", "raft"]);
+}
+
+#[test]
+fn a_green_run_is_0_and_a_red_one_1_with_the_command_that_shows_it_again() {
+    let green = shardlab(&["run", "initial-election", "--seeds", "2", "--quiet"]);
+    assert_eq!((green.code, green.err.as_str()), (0, ""));
+    assert!(green.out.contains("0 of 2 runs failed"), "{}", green.out);
+
+    let red = shardlab(&["run", "many-elections", "--bug", "vote-ignores-log", "--seeds", "20", "--quiet"]);
+    assert_eq!(red.code, 1);
+    assert!(red.out.contains("VIOLATED  leader-completeness"), "{}", red.out);
+    let line = red.out.lines().find_map(|line| line.trim().strip_prefix("Replay it:")).expect("it says how");
+    let command: Vec<&str> = line.split_whitespace().skip(1).collect();
+    let again = shardlab(&command);
+    assert_eq!(again.code, 1, "{command:?}");
+    assert!(again.out.contains("VIOLATED  leader-completeness"), "{}", again.out);
+}
+
+/// What `plan` prints is what `replay` takes, and it is the same run.
+#[test]
+fn a_plan_in_a_file_replays() {
+    let digest = |text: &str| text.split("digest ").nth(1).map(|rest| rest.trim().to_string()).expect("a digest");
+    let path = plan_file("replay", |plan| plan);
+    let (file, scenario) = (path.to_str().expect("text"), ["replay", "basic-agree", "--seed", "3"]);
+    let (from_file, drawn) = (shardlab(&["replay", file]), shardlab(&scenario));
+    assert_eq!((from_file.code, drawn.code), (0, 0));
+    assert_eq!(digest(&from_file.out), digest(&drawn.out));
+}
+
+#[test]
+fn a_red_plan_in_a_file_says_how_to_replay_the_file() {
+    let path = plan_file("red", |plan| plan.replacen("\"bug\": null", "\"bug\": \"vote-not-durable\"", 1));
+    let file = path.to_str().expect("text");
+    let red = shardlab(&["replay", file]);
+    assert_eq!(red.code, 1, "{}", red.out);
+    assert!(red.out.contains(&format!("replay {file}\n")), "{}", red.out);
+}
+
+#[test]
+fn parts_of_a_campaign_make_up_the_whole() {
+    let runs = |shard: &str| {
+        let ended =
+            shardlab(&["run", "initial-election", "re-election", "--seeds", "5", "--shard", shard, "--quiet"]);
+        assert_eq!(ended.code, 0, "{}", ended.out);
+        ended.out.split_whitespace().next().and_then(|count| count.parse::<u32>().ok()).expect("a count")
+    };
+    assert_eq!(runs("1/3") + runs("2/3") + runs("3/3"), 10);
+}
