@@ -45,9 +45,10 @@ pub trait RaftSystem: Send + Sync + 'static {
         false
     }
 
-    /// What a message says. `None`: it is of no interest, or is none of this system's.
-    fn inspect(&self, kind: Kind, body: &[u8]) -> Option<WireFacts> {
-        let _ = (kind, body);
+    /// What a message says. `None`: it is of no interest, or is none of this system's. The direction tells the
+    /// answer to a call from its request.
+    fn inspect(&self, kind: Kind, direction: Direction, body: &[u8]) -> Option<WireFacts> {
+        let _ = (kind, direction, body);
         None
     }
 

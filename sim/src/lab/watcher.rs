@@ -150,7 +150,7 @@ impl Watcher {
     }
 
     fn inspect(&self, packet: &Packet) -> Option<WireFacts> {
-        if self.explains { self.system.inspect(packet.kind, &packet.body) } else { None }
+        if self.explains { self.system.inspect(packet.kind, packet.direction, &packet.body) } else { None }
     }
 
     /// Part of a server's disk, or all of it, may have become durable.
