@@ -22,3 +22,8 @@ mod state;
 
 pub use bug::Bug;
 pub use lab::ForeignRaft;
+
+/// The page about this crate, so that its examples are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/bring-your-own-raft.md")]
+struct Page;
