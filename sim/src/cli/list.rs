@@ -67,6 +67,7 @@ fn checks() {
             Needs::Nothing => "",
             Needs::Events => " (needs events)",
             Needs::Wire => " (needs explained messages)",
+            Needs::EventsAndWire => " (needs events and explained messages)",
         };
         println!("{:<22} {}{needs}\n{:<22} {}", card.id, card.property, "", card.source);
     }
