@@ -13,6 +13,10 @@ use sim::plan::{Finale, Plan, Selector};
 use sim::scenario::{Group, Suite, raft};
 use std::sync::Arc;
 
+/// The allocator of the program that is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The seed of the course's own settings and sizes.
 const SEED: u64 = 0;
 /// Seeds over which the whole suite is measured.

@@ -1,3 +1,6 @@
 //! shardlab: a laboratory for distributed systems.
 
+#[cfg(not(feature = "sim"))]
+compile_error!("shardlab needs a backend to run on: enable its feature `sim`.");
+
 pub mod raft;

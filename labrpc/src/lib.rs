@@ -18,8 +18,8 @@
 #[cfg(all(feature = "sim", not(madsim)))]
 compile_error!(
     "shardlab's simulator needs `--cfg madsim`. This repository sets it in .cargo/config.toml; it is missing \
-     either because RUSTFLAGS is set in the environment (it overrides that file: unset it, or add `--cfg madsim` \
-     to it) or because another workspace depends on this crate (copy the [target.'cfg(all())'] table and \
+     either because RUSTFLAGS or RUSTDOCFLAGS is set in the environment (they override that file: unset them, or \
+     add `--cfg madsim` to them) or because another workspace depends on this crate (copy the [target.'cfg(all())'] table and \
      `rustdocflags` from shardlab's .cargo/config.toml into its own)."
 );
 

@@ -111,6 +111,7 @@ fn whatever_is_torn_what_was_synced_is_there_and_the_rest_is_a_prefix() {
 }
 
 /// In how many of 20 runs a planted bug was noticed: by a check, or by the persister's own refusal.
+#[cfg(feature = "zoo")]
 fn noticed(bug: PersisterBug) -> usize {
     let notices = |seed| {
         std::panic::catch_unwind(|| torture(seed, Some(bug))).map_or(true, |known| !known.refused.is_empty())

@@ -294,11 +294,11 @@ pub fn difference(old: &Recovered, new: &Recovered, facts: &mut Vec<DiskFact>) {
         facts.push(DiskFact::Hard { term: new.term, vote: new.vote });
     }
     let mut covered = old.snapshot.as_ref().map_or(Index(0), |(index, _, _)| *index);
-    if new.snapshot != old.snapshot {
-        if let Some((index, term, content)) = &new.snapshot {
-            covered = *index;
-            facts.push(DiskFact::Snapshot { index: *index, term: *term, content: content.clone() });
-        }
+    if new.snapshot != old.snapshot
+        && let Some((index, term, content)) = &new.snapshot
+    {
+        covered = *index;
+        facts.push(DiskFact::Snapshot { index: *index, term: *term, content: content.clone() });
     }
     let kept: Vec<_> = old.entries.iter().filter(|(index, _, _)| *index > covered).collect();
     let same = kept.iter().zip(&new.entries).take_while(|(old, new)| **old == *new).count();

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Whether a bug is planted in this node.
 macro_rules! bug {
     ($self:expr, $bug:ident) => {
-        cfg!(feature = "zoo") && $self.config.bug == Some($crate::raft::Bug::$bug)
+        cfg!(feature = "zoo") && $self.config.bug == Some($crate::raft::bugs::Bug::$bug)
     };
 }
 pub(crate) use bug;

@@ -163,6 +163,8 @@ pub struct Raft {
     pub(super) restore: Option<SnapshotMeta>,
 
     pub(super) pieces: Vec<Piece>,
+    /// Empty lists with room, for the next [`Ready`].
+    spare: Ready,
     pub(super) answers: Answers,
     pub(super) events: Vec<Event>,
 }
@@ -213,6 +215,7 @@ impl Raft {
             restore: (covered > Index(0)).then(|| snapshot.clone()),
 
             pieces: Vec::new(),
+            spare: Ready::default(),
             answers: Answers::default(),
             events: Vec::new(),
             stored: snapshot.clone(),
@@ -251,14 +254,21 @@ impl Raft {
     pub fn ready(&mut self) -> Ready {
         self.release();
         self.send_what_is_due();
-        let mut ready = Ready { write: self.take_write(), ..Ready::default() };
+        let mut ready = std::mem::take(&mut self.spare);
+        ready.write = self.take_write();
         self.hand_over(&mut ready.apply);
-        ready.send = self.outbox.take();
-        ready.proposals = std::mem::take(&mut self.answers.proposals);
-        ready.reads = std::mem::take(&mut self.answers.reads);
-        ready.pieces = std::mem::take(&mut self.pieces);
-        ready.events = std::mem::take(&mut self.events);
+        self.outbox.take(&mut ready.send);
+        std::mem::swap(&mut self.answers.proposals, &mut ready.proposals);
+        std::mem::swap(&mut self.answers.reads, &mut ready.reads);
+        std::mem::swap(&mut self.pieces, &mut ready.pieces);
+        std::mem::swap(&mut self.events, &mut ready.events);
         ready
+    }
+
+    /// Takes back what was carried out, for the room that it has.
+    pub fn recycle(&mut self, mut done: Ready) {
+        done.clear();
+        self.spare = done;
     }
 
     /// Wake the server with [`Input::Alarm`] no later than this.

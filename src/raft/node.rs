@@ -159,7 +159,7 @@ impl Node {
             deliveries: Mailbox::new(),
         });
         let alarm = env.sleep_until(raft.deadline());
-        let driver = Driver {
+        let driver = Box::new(Driver {
             raft,
             shared: shared.clone(),
             options,
@@ -173,10 +173,11 @@ impl Node {
             alarm,
             alarm_set: None,
             turn: 0,
+            asked: false,
             scratch: Vec::new(),
             config,
             env: env.clone(),
-        };
+        });
         env.spawn(driver.run());
         Ok(Node { shared })
     }
@@ -288,11 +289,13 @@ struct Driver {
     alarm_set: Option<Time>,
     /// Which source of inputs is asked first.
     turn: usize,
+    /// Messages and calls were asked for just now, and will wake this task.
+    asked: bool,
     scratch: Vec<u8>,
 }
 
 impl Driver {
-    async fn run(mut self) {
+    async fn run(mut self: Box<Self>) {
         loop {
             let ready = self.raft.ready();
             *lock(&self.shared.view) = self.raft.view();
@@ -324,8 +327,14 @@ impl Driver {
             match self.poll_one(now, context) {
                 Poll::Ready(Ok(input)) => input.into_iter().for_each(|input| self.raft.step(now, input)),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending if fed == 0 => return Poll::Pending,
-                Poll::Pending => break,
+                Poll::Pending if fed == 0 => {
+                    self.asked = false;
+                    return Poll::Pending;
+                }
+                Poll::Pending => {
+                    self.asked = true;
+                    break;
+                }
             }
             fed += 1;
         }
@@ -339,6 +348,8 @@ impl Driver {
             let input = match self.turn {
                 0 => self.poll_disk(context)?,
                 1 => self.poll_alarm(now, context),
+                // What came of the last inputs can have started the disk and moved the alarm, and nothing else.
+                _ if self.asked => Poll::Pending,
                 2 => self.poll_message(context),
                 _ => self.poll_call(context),
             };
@@ -406,27 +417,28 @@ impl Driver {
 
     // --- what must be done
 
-    fn carry_out(&mut self, ready: Ready) {
+    fn carry_out(&mut self, mut ready: Ready) {
         for event in &ready.events {
             self.env.emit(event);
         }
-        for piece in ready.pieces {
+        for piece in ready.pieces.drain(..) {
             self.stage(piece);
         }
         // Before a write, which may let go of a snapshot of which a piece is still to be sent.
-        for outgoing in ready.send {
+        for outgoing in ready.send.drain(..) {
             self.send(outgoing);
         }
-        if let Some(write) = ready.write {
+        if let Some(write) = ready.write.take() {
             self.begin_write(write);
         }
-        self.deliver(ready.apply);
-        for (id, answer) in ready.proposals {
+        self.deliver(&mut ready.apply);
+        for (id, answer) in ready.proposals.drain(..) {
             self.callers.starts.remove(&id).into_iter().for_each(|caller| _ = caller.send(answer));
         }
-        for (id, answer) in ready.reads {
+        for (id, answer) in ready.reads.drain(..) {
             self.callers.reads.remove(&id).into_iter().for_each(|caller| _ = caller.send(answer));
         }
+        self.raft.recycle(ready);
     }
 
     fn send(&mut self, outgoing: Outgoing) {
@@ -454,12 +466,12 @@ impl Driver {
         }
     }
 
-    fn deliver(&mut self, apply: Vec<Apply>) {
+    fn deliver(&mut self, apply: &mut Vec<Apply>) {
         if apply.is_empty() {
             return;
         }
         let mut deliveries = lock(&self.shared.deliveries);
-        for item in apply {
+        for item in apply.drain(..) {
             match item {
                 Apply::Entry(entry) => deliveries.items.push_back(Delivery::Entry(entry)),
                 Apply::Snapshot(meta) => {

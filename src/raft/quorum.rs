@@ -39,9 +39,8 @@ impl<'a> Quorum<'a> {
 
     /// The highest index that is matched on a majority: the one that `rank` voters have reached or passed.
     pub fn matched_by(&self, rank: usize, matched: impl Fn(NodeId) -> Index) -> Index {
-        let mut all: Vec<Index> = self.voters.iter().map(|&node| matched(node)).collect();
-        all.sort_unstable_by(|a, b| b.cmp(a));
-        rank.checked_sub(1).and_then(|at| all.get(at).copied()).unwrap_or(Index(0))
+        let has_rank = |&index: &Index| self.count(|node| matched(node) >= index) >= rank;
+        self.voters.iter().map(|&node| matched(node)).filter(has_rank).max().unwrap_or(Index(0))
     }
 }
 

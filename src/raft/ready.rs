@@ -29,6 +29,20 @@ pub struct Ready {
     pub pieces: Vec<Piece>,
 }
 
+impl Ready {
+    /// Empties it; it keeps its room.
+    pub(super) fn clear(&mut self) {
+        let Ready { events, write, send, apply, reads, proposals, pieces } = self;
+        *write = None;
+        events.clear();
+        send.clear();
+        apply.clear();
+        reads.clear();
+        proposals.clear();
+        pieces.clear();
+    }
+}
+
 /// Changes that must become durable together, in this order: snapshot, hard state, log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Write {
@@ -207,8 +221,8 @@ impl Outbox {
         to_self
     }
 
-    /// What may leave now.
-    pub fn take(&mut self) -> Vec<Outgoing> {
-        std::mem::take(&mut self.open)
+    /// What may leave now, in exchange for an empty list.
+    pub fn take(&mut self, send: &mut Vec<Outgoing>) {
+        std::mem::swap(&mut self.open, send);
     }
 }

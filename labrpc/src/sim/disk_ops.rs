@@ -30,6 +30,13 @@ pub(crate) struct InFlight {
     waiter: Option<Waker>,
 }
 
+impl InFlight {
+    /// The operation's number.
+    pub fn nth(&self) -> u64 {
+        self.nth
+    }
+}
+
 /// Where an operation stands after it was asked for.
 pub(crate) enum Issued {
     Done(Result<(), DiskError>),
@@ -62,7 +69,7 @@ impl World {
             return if self.leave(who, effect(&op), op.file()) { Issued::Done(outcome) } else { Issued::Never };
         }
         let flight = InFlight { op: op.into_owned(), point, nth, outcome: None, waiter: None };
-        node.disk_in_flight.insert(nth, flight);
+        node.disk_in_flight.push(flight);
         self.schedule(done_at, Event::DiskDone(who, nth));
         Issued::Waiting(nth)
     }
@@ -77,7 +84,7 @@ impl World {
             let until = node.disk_stalled_until;
             return self.schedule(until, Event::DiskDone(who, nth));
         }
-        let Some(flight) = node.disk_in_flight.remove(&nth) else { return };
+        let Some(flight) = take_flight(&mut node.disk_in_flight, nth) else { return };
         let outcome = self.perform(who, &flight.op, flight.point, flight.nth);
         if !self.leave(who, effect(&flight.op), flight.op.file()) {
             return;
@@ -85,7 +92,7 @@ impl World {
         if let Some(waiter) = flight.waiter {
             waiter.wake();
             let flight = InFlight { outcome: Some(outcome), waiter: None, ..flight };
-            self.nodes[who.node.slot()].disk_in_flight.insert(nth, flight);
+            self.nodes[who.node.slot()].disk_in_flight.push(flight);
         }
     }
 
@@ -95,10 +102,10 @@ impl World {
             return Poll::Pending;
         }
         let flights = &mut self.nodes[who.node.slot()].disk_in_flight;
-        let Some(flight) = flights.get_mut(&nth) else { return Poll::Pending };
+        let Some(flight) = flights.iter_mut().find(|flight| flight.nth == nth) else { return Poll::Pending };
         match flight.outcome.take() {
             Some(outcome) => {
-                flights.remove(&nth);
+                take_flight(flights, nth);
                 Poll::Ready(outcome)
             }
             None => {
@@ -168,6 +175,12 @@ impl World {
             Fate::of(seed ^ 0xd15c, [who.node.0.into(), *disk_ops, 3])
         });
     }
+}
+
+/// The few that a node has under way are kept in the order of their numbers only until one completes.
+fn take_flight(flights: &mut Vec<InFlight>, nth: u64) -> Option<InFlight> {
+    let at = flights.iter().position(|flight| flight.nth == nth)?;
+    Some(flights.swap_remove(at))
 }
 
 /// How long an operation takes.

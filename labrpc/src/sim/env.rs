@@ -46,7 +46,9 @@ impl NodeEnv {
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let lives = self.shared.lock().lives(self.who);
         if lives {
-            drop(self.machine.spawn(guarded(self.shared.clone(), self.who.node, task)));
+            // Every layer around a future holds it twice: before and while it is polled. A box is small.
+            let task = guarded(self.shared.clone(), self.who.node, Box::pin(task));
+            drop(self.machine.spawn(task));
         }
     }
 

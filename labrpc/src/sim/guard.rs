@@ -13,6 +13,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Once};
 
+// tidy: allow(pure): a panic hook sees only its thread, and each run has a thread of its own.
 thread_local! {
     /// On a thread that runs a simulation: where the last panic happened.
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -30,6 +31,7 @@ impl Drop for Watch {
 
 /// Begins to note panics on this thread.
 pub(crate) fn watch_this_thread() -> Watch {
+    // tidy: allow(pure): a process has one panic hook; what it notes stays on the thread of the run.
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
         let previous = std::panic::take_hook();

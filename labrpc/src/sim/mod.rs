@@ -12,7 +12,7 @@
 //! ```
 //!
 //! What happens is a function of two seeds and of what the laboratory orders. The *fate* seed decides what
-//! becomes of each message and disk operation, each on its own ([`fate`]); the *schedule* seed decides in which
+//! becomes of each message and disk operation, each on its own (`fate`); the *schedule* seed decides in which
 //! order tasks run that are ready at the same time.
 //!
 //! The network is ours and not madsim's, since that one cannot duplicate messages, hides their sizes and adds

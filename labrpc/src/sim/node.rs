@@ -28,7 +28,7 @@ pub(crate) struct Node {
     pub disk_weather: DiskWeather,
     /// Operations of the disk so far: what draws their fate.
     pub disk_ops: u64,
-    pub disk_in_flight: BTreeMap<u64, InFlight>,
+    pub disk_in_flight: Vec<InFlight>,
     pub disk_stalled_until: u64,
     /// Nanoseconds that each message keeps the node busy, and until when it is.
     pub service: u64,
@@ -58,7 +58,7 @@ impl Node {
             disk: SimDisk::default(),
             disk_weather: DiskWeather::default(),
             disk_ops: 0,
-            disk_in_flight: BTreeMap::new(),
+            disk_in_flight: Vec::new(),
             disk_stalled_until: 0,
             service: 0,
             busy_until: 0,
@@ -66,14 +66,16 @@ impl Node {
     }
 
     /// The node's memory is gone. What it had asked of its disk is returned: it may still happen.
-    pub fn forget(&mut self) -> BTreeMap<u64, InFlight> {
+    pub fn forget(&mut self) -> Vec<InFlight> {
         self.inbox = Queue::default();
         self.requests = Queue::default();
         self.calls = Calls::default();
         self.sleeps = Sleeps::default();
         self.tell_when_idle = false;
         self.busy_until = 0;
-        std::mem::take(&mut self.disk_in_flight)
+        let mut flights = std::mem::take(&mut self.disk_in_flight);
+        flights.sort_unstable_by_key(InFlight::nth);
+        flights
     }
 }
 

@@ -351,7 +351,7 @@ impl World {
         node.state = State::Down;
         let pending = node.disk.has_pending() || !node.disk_in_flight.is_empty();
         let flights = node.forget();
-        self.disk_abandon(who, flights.into_values());
+        self.disk_abandon(who, flights.into_iter());
         if power {
             self.fail_power(who);
         }

@@ -38,15 +38,14 @@ pub fn story(replay: &str, job: &Job, found: &Found, report: Option<&Report>, wi
             text.push_str(&parted(divergence));
         }
     }
-    if let Some(report) = report {
-        if let Found::Violation(violation) = found {
-            let at = violation.at;
-            let lines: Vec<&Line> = report.trace.iter().filter(|line| line.detail < Detail::Machinery).collect();
-            let shown = &lines[lines.len().saturating_sub(LAST)..];
-            let _ =
-                writeln!(text, "  The last {} events (at {:.6} s it was seen):\n", shown.len(), at as f64 / 1e9);
-            text.push_str(&columns(shown, servers(report), width));
-        }
+    if let Some(report) = report
+        && let Found::Violation(violation) = found
+    {
+        let at = violation.at;
+        let lines: Vec<&Line> = report.trace.iter().filter(|line| line.detail < Detail::Machinery).collect();
+        let shown = &lines[lines.len().saturating_sub(LAST)..];
+        let _ = writeln!(text, "  The last {} events (at {:.6} s it was seen):\n", shown.len(), at as f64 / 1e9);
+        text.push_str(&columns(shown, servers(report), width));
     }
     let _ = writeln!(text, "\n  Replay it:  {replay}\n  All of it:  {replay} --trace");
     text

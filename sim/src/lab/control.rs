@@ -15,12 +15,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+/// A server that runs, with the boot that it was started in.
+type Started = (u32, Arc<dyn RaftPeer>);
+
 /// What the laboratory's tasks share.
 pub(super) struct Shared {
     pub plan: Arc<Plan>,
     pub system: Arc<dyn RaftSystem>,
-    /// The servers that run, with the boot that they were started in.
-    peers: Mutex<Vec<Option<(u32, Arc<dyn RaftPeer>)>>>,
+    peers: Mutex<Vec<Option<Started>>>,
     /// How long the services of some take to apply an entry, whatever the knob says.
     lags: Mutex<BTreeMap<NodeId, Spread>>,
     /// Clients go on until this is set.
@@ -37,7 +39,7 @@ impl Shared {
         self.peers()[env.id().slot()] = Some((env.boot().0, peer));
     }
 
-    fn peers(&self) -> MutexGuard<'_, Vec<Option<(u32, Arc<dyn RaftPeer>)>>> {
+    fn peers(&self) -> MutexGuard<'_, Vec<Option<Started>>> {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

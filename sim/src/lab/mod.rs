@@ -61,7 +61,9 @@ pub fn run_here(system: &Arc<dyn RaftSystem>, plan: &Plan, record: Record) -> Re
 /// # Panics
 /// If the laboratory itself does.
 pub fn run_plan(system: &Arc<dyn RaftSystem>, plan: &Plan, record: Record) -> Report {
+    // tidy: allow(pure): this is where a run begins: a fresh thread, around the simulation and not in it.
     std::thread::scope(|scope| {
+        // tidy: allow(pure): the same.
         let run = std::thread::Builder::new()
             .name(format!("{} {}", plan.scenario, plan.seed))
             .spawn_scoped(scope, || run_here(system, plan, record))

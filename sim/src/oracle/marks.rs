@@ -153,10 +153,10 @@ impl Marks {
                     self.hit(Mark::TwoCandidates);
                 }
             }
-            Event::Role { role: Role::Follower, .. } => {
-                if known.memory(node).is_some_and(|memory| memory.role == Role::Leader) {
-                    self.hit(Mark::LeaderDeposed);
-                }
+            Event::Role { role: Role::Follower, .. }
+                if known.memory(node).is_some_and(|memory| memory.role == Role::Leader) =>
+            {
+                self.hit(Mark::LeaderDeposed)
             }
             Event::VoteRefused { why: Refusal::LogBehind, .. } => self.hit(Mark::VoteRefusedByLog),
             Event::VoteRefused { why: Refusal::AlreadyVoted, .. } => self.hit(Mark::VoteRefusedVoted),
@@ -166,10 +166,10 @@ impl Marks {
             Event::SnapshotSent { .. } => self.hit(Mark::SnapshotSent),
             Event::InstallRefused { .. } => self.hit(Mark::InstallRefused),
             Event::Installed { kept_suffix: true, .. } => self.hit(Mark::InstallKeptSuffix),
-            Event::Installed { index, .. } => {
-                if known.memory(node).is_some_and(|memory| memory.log.last() >= *index) {
-                    self.hit(Mark::InstallOverConflict);
-                }
+            Event::Installed { index, .. }
+                if known.memory(node).is_some_and(|memory| memory.log.last() >= *index) =>
+            {
+                self.hit(Mark::InstallOverConflict)
             }
             Event::Progress { peer, next, .. } => {
                 let before = known.memory(node).and_then(|memory| memory.progress.get(peer)).map(|(_, next)| *next);

@@ -55,7 +55,8 @@ impl Selector {
         Selector::Server(NodeId(n))
     }
 
-    /// All others.
+    /// All others. A method, not the operator: selectors are read from left to right.
+    #[allow(clippy::should_implement_trait)]
     pub fn not(self) -> Selector {
         Selector::Not(Box::new(self))
     }

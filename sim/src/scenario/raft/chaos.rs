@@ -20,6 +20,9 @@ pub const SCENARIOS: &[Scenario] = &[
 /// How long the faults last.
 const DURATION: u64 = 12_000_000;
 
+/// One fault of a family, and what undoes it.
+type Family = fn(&mut Draw) -> (Act, Option<Act>);
+
 fn chaos(draw: &mut Draw, snapshots: bool) -> Plan {
     let servers = *draw.rng.pick(&[3, 3, 5, 5, 5, 1, 2, 4, 7]);
     let mut plan = if snapshots { draw.plan_with_snapshots(servers) } else { draw.plan_with_knobs(servers) };
@@ -34,8 +37,7 @@ fn chaos(draw: &mut Draw, snapshots: bool) -> Plan {
     plan.clients = load(draw, clients, 100, Selector::All, true);
     plan.clients.extend(load(draw, 1, 100, Selector::s(1), true));
     // Each family of faults is there or not: many bugs show only where others stay out of the way.
-    let families: [fn(&mut Draw) -> (Act, Option<Act>); 7] =
-        [partition, crash, crash_at, pause, clock, stall, transfer];
+    let families: [Family; 7] = [partition, crash, crash_at, pause, clock, stall, transfer];
     for family in families {
         if draw.rng.chance(500_000) {
             let every = draw.rng.within(400_000..=3_000_000);
