@@ -71,14 +71,10 @@ pub fn main(suites: &[Suite]) -> ExitCode {
 
 /// How this program was called, for commands that are printed.
 fn program() -> String {
-    let path = std::env::args().next().unwrap_or_default();
-    let name = Path::new(&path).file_name().map(|name| name.to_string_lossy().into_owned());
     // Under cargo the program has no name that a shell would find.
     match std::env::var_os("CARGO") {
-        Some(_) => {
-            format!("cargo run --release{} --", member().map_or(String::new(), |name| format!(" -p {name}")))
-        }
-        None => name.unwrap_or(path),
+        Some(_) => format!("cargo run --release{} --", member().map_or(String::new(), |name| format!(" -p {name}"))),
+        None => std::env::args().next().unwrap_or_default(),
     }
 }
 

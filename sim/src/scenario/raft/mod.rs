@@ -44,6 +44,13 @@ pub fn suite(system: Arc<dyn RaftSystem>) -> Suite {
     suite
 }
 
+impl Plan {
+    /// As the course does it: half a second for the dust to settle, and then there must be a leader.
+    fn check_one_leader(&mut self) -> &mut Plan {
+        self.sleep(Span::millis(500)).wait_leader(Selector::All)
+    }
+}
+
 /// What a plan is drawn from.
 pub struct Draw {
     /// The scenario's name.

@@ -25,37 +25,37 @@ pub const SCENARIOS: &[Scenario] = &[
 
 fn initial_election(draw: &mut Draw) -> Plan {
     let mut plan = draw.plan_with_knobs(3);
-    plan.wait_leader(Selector::All).sleep(Span::millis(500));
+    plan.check_one_leader().sleep(Span::millis(500));
     plan.then(Step::ExpectStableTerm { span: Span::secs(2) });
-    plan.wait_leader(Selector::All);
+    plan.check_one_leader();
     plan
 }
 
 fn re_election(draw: &mut Draw) -> Plan {
     let mut plan = draw.plan_with_knobs(3);
     let (first, second, other) = (Selector::bound("first"), Selector::bound("second"), Selector::bound("other"));
-    plan.wait_leader(Selector::All).bind("first", Selector::Leader).disconnect(first.clone());
+    plan.check_one_leader().bind("first", Selector::Leader).disconnect(first.clone());
     plan.wait_leader(first.clone().not());
     // The old leader comes back; there is one leader still.
-    plan.connect(first).sleep(Span::millis(500)).wait_leader(Selector::All);
+    plan.connect(first).sleep(Span::millis(500)).check_one_leader();
     plan.bind("second", Selector::Leader).bind("other", second.clone().not().any(1));
     plan.disconnect(second.clone().or(other.clone()));
     // One server is connected to nobody: it must not become leader.
     let rest = second.clone().or(other.clone()).not();
     plan.then(Step::ExpectNoLeader { of: rest.or(other.clone()), after: Span::secs(2) });
     plan.connect(other).wait_leader(second.clone().not());
-    plan.connect(second).sleep(Span::millis(500)).wait_leader(Selector::All);
+    plan.connect(second).sleep(Span::millis(500)).check_one_leader();
     plan
 }
 
 fn many_elections(draw: &mut Draw) -> Plan {
     let mut plan = draw.plan_with_knobs(7);
     let out = Selector::bound("out");
-    plan.wait_leader(Selector::All);
+    plan.check_one_leader();
     for _ in 0..10 {
         plan.bind("out", Selector::All.any(3)).disconnect(out.clone());
         plan.sleep(Span::millis(450)).wait_leader(out.clone().not()).connect(out.clone());
     }
-    plan.sleep(ELECTION).wait_leader(Selector::All);
+    plan.sleep(ELECTION).check_one_leader();
     plan
 }

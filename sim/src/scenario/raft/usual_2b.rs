@@ -48,7 +48,7 @@ fn rpc_bytes(draw: &mut Draw) -> Plan {
 fn fail_agree(draw: &mut Draw) -> Plan {
     let mut plan = draw.plan_with_knobs(3);
     let away = Selector::bound("away");
-    plan.agree(Selector::All).wait_leader(Selector::All);
+    plan.agree(Selector::All).check_one_leader();
     plan.bind("away", Selector::Followers.any(1)).disconnect(away.clone());
     plan.agree_among(2, away.clone().not()).sleep(ELECTION).agree_among(2, away.clone().not());
     plan.connect(away).agree(Selector::All).sleep(ELECTION).agree(Selector::All);
@@ -58,18 +58,18 @@ fn fail_agree(draw: &mut Draw) -> Plan {
 fn fail_no_agree(draw: &mut Draw) -> Plan {
     let mut plan = draw.plan_with_knobs(5);
     let (leader, away) = (Selector::bound("leader"), Selector::bound("away"));
-    plan.agree(Selector::All).wait_leader(Selector::All).bind("leader", Selector::Leader);
+    plan.agree(Selector::All).check_one_leader().bind("leader", Selector::Leader);
     plan.bind("away", Selector::Followers.any(3)).disconnect(away.clone());
     plan.propose(leader, 1, "alone").sleep(Span::secs(2)).then(Step::ExpectNone { tag: "alone".into() });
     // A leader from among those who were away may have forgotten it, or the old one may commit it now.
-    plan.connect(away).sleep(Span::millis(500)).wait_leader(Selector::All);
+    plan.connect(away).check_one_leader();
     plan.propose(Selector::Leader, 1, "after").agree(Selector::All);
     plan
 }
 
 fn concurrent_starts(draw: &mut Draw) -> Plan {
     let mut plan = draw.plan_with_knobs(3);
-    plan.wait_leader(Selector::All).propose(Selector::Leader, 5, "burst");
+    plan.check_one_leader().propose(Selector::Leader, 5, "burst");
     plan.then(Step::ExpectCommitted { tag: "burst".into(), on: Selector::All, within: Span::secs(5) });
     plan
 }
@@ -77,7 +77,7 @@ fn concurrent_starts(draw: &mut Draw) -> Plan {
 fn rejoin(draw: &mut Draw) -> Plan {
     let mut plan = draw.plan_with_knobs(3);
     let (first, second) = (Selector::bound("first"), Selector::bound("second"));
-    plan.agree(Selector::All).wait_leader(Selector::All).bind("first", Selector::Leader);
+    plan.agree(Selector::All).check_one_leader().bind("first", Selector::Leader);
     plan.disconnect(first.clone()).propose(first.clone(), 3, "lost");
     plan.agree_among(1, first.clone().not()).bind("second", Selector::Leader);
     plan.disconnect(second.clone()).connect(first).agree_among(1, second.clone().not());
@@ -90,7 +90,7 @@ fn backup(draw: &mut Draw) -> Plan {
     let mut plan = draw.plan_with_knobs(5);
     let names = ["first", "mate", "second", "other"];
     let [first, mate, second, other] = names.map(Selector::bound);
-    plan.agree(Selector::All).wait_leader(Selector::All).bind("first", Selector::Leader);
+    plan.agree(Selector::All).check_one_leader().bind("first", Selector::Leader);
     plan.bind("mate", Selector::Followers.any(1));
     let pair = first.clone().or(mate.clone());
     // A leader and one follower, with many commands that cannot be committed.
@@ -113,7 +113,7 @@ fn backup(draw: &mut Draw) -> Plan {
 
 fn count(draw: &mut Draw) -> Plan {
     let mut plan = draw.plan(3);
-    plan.act(Act::Count("election".into())).wait_leader(Selector::All).sleep(Span::millis(50));
+    plan.act(Act::Count("election".into())).check_one_leader().sleep(Span::millis(50));
     plan.expect_messages("election", 1, 30);
     plan.agree(Selector::All).act(Act::Count("agreement".into()));
     plan.propose(Selector::Leader, 10, "ten");

@@ -47,11 +47,11 @@ fn persist_1(draw: &mut Draw) -> Plan {
     let (first, second, third) = (Selector::bound("first"), Selector::bound("second"), Selector::bound("third"));
     plan.agree(Selector::All);
     reboot(&mut plan, Selector::All);
-    plan.agree(Selector::All).wait_leader(Selector::All).bind("first", Selector::Leader);
+    plan.agree(Selector::All).check_one_leader().bind("first", Selector::Leader);
     reboot(&mut plan, first);
-    plan.agree(Selector::All).wait_leader(Selector::All).bind("second", Selector::Leader);
+    plan.agree(Selector::All).check_one_leader().bind("second", Selector::Leader);
     plan.crash(second.clone()).agree_among(1, second.clone().not()).restart(second);
-    plan.agree(Selector::All).wait_leader(Selector::All);
+    plan.agree(Selector::All).check_one_leader();
     plan.bind("third", Selector::Followers.any(1)).crash(third.clone());
     plan.agree_among(1, third.clone().not()).restart(third).agree(Selector::All);
     plan
@@ -62,7 +62,7 @@ fn persist_2(draw: &mut Draw) -> Plan {
     for round in 0..5 {
         let names = ["leader", "two", "rest"].map(|name| format!("{name}-{round}"));
         let [leader, two, rest] = names.clone().map(|name| Selector::bound(&name));
-        plan.agree(Selector::All).wait_leader(Selector::All).bind(&names[0], Selector::Leader);
+        plan.agree(Selector::All).check_one_leader().bind(&names[0], Selector::Leader);
         plan.bind(&names[1], Selector::Followers.any(2)).crash(two.clone());
         plan.agree_among(1, two.clone().not());
         plan.bind(&names[2], leader.or(two.clone()).not().any(1)).crash(two.clone().not());
@@ -76,7 +76,7 @@ fn persist_2(draw: &mut Draw) -> Plan {
 fn persist_3(draw: &mut Draw) -> Plan {
     let mut plan = draw.plan_with_knobs(3);
     let (leader, away) = (Selector::bound("leader"), Selector::bound("away"));
-    plan.agree(Selector::All).wait_leader(Selector::All).bind("leader", Selector::Leader);
+    plan.agree(Selector::All).check_one_leader().bind("leader", Selector::Leader);
     plan.bind("away", Selector::Followers.any(1)).disconnect(away.clone());
     plan.agree_among(1, away.clone().not());
     let mate = leader.clone().or(away.clone()).not();

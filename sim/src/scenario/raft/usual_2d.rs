@@ -52,7 +52,7 @@ fn snapshots(draw: &mut Draw, away: Away, is_unreliable: bool) -> Plan {
     if is_unreliable {
         plan.net = unreliable();
     }
-    plan.agree(Selector::All).wait_leader(Selector::All);
+    plan.agree(Selector::All).check_one_leader();
     let every = plan.knobs.snapshot_every.unwrap_or(10).min(20);
     for round in 0..30 {
         // In one round of three the victim is the leader itself.
@@ -72,7 +72,7 @@ fn snapshots(draw: &mut Draw, away: Away, is_unreliable: bool) -> Plan {
             Away::Disconnected => _ = plan.connect(victim).agree(Selector::All),
             Away::Crashed => _ = plan.restart(victim).agree(Selector::All),
         }
-        plan.wait_leader(Selector::All);
+        plan.check_one_leader();
     }
     plan
 }
