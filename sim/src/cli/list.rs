@@ -1,6 +1,6 @@
 //! `list`: what there is.
 
-use super::{OK, Usage};
+use super::{OK, Usage, show};
 use crate::oracle::{MARKS, Needs, cards};
 use crate::scenario::{Group, Suite};
 use clap::ValueEnum;
@@ -30,20 +30,20 @@ pub fn list(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
         What::Scenarios => suites.iter().for_each(scenarios),
         What::Bugs => suites.iter().for_each(bugs),
         What::Checks => checks(),
-        What::Marks => MARKS.iter().for_each(|mark| println!("{mark}")),
+        What::Marks => MARKS.iter().for_each(|mark| show(format_args!("{mark}\n"))),
     }
     Ok(OK)
 }
 
 fn scenarios(suite: &Suite) {
-    println!("{}: {} scenarios", suite.name, suite.scenarios.len());
+    show(format_args!("{}: {} scenarios\n", suite.name, suite.scenarios.len()));
     for scenario in &suite.scenarios {
         let group = match scenario.group {
             Group::Usual => "usual",
             Group::Ours => "ours",
             Group::Directed => "directed",
         };
-        println!("  {:<30} {group:<9} {}", scenario.name, scenario.about);
+        show(format_args!("  {:<30} {group:<9} {}\n", scenario.name, scenario.about));
     }
     for (scenario, lacks) in &suite.left_out {
         println!("  {:<30} LEFT OUT  without {}", scenario.name, lacks.join(" and "));
@@ -52,11 +52,11 @@ fn scenarios(suite: &Suite) {
 
 fn bugs(suite: &Suite) {
     let bugs = suite.system.bugs();
-    println!("{}: {} bugs", suite.name, bugs.len());
+    show(format_args!("{}: {} bugs\n", suite.name, bugs.len()));
     for bug in bugs {
-        println!("  {:<32} {}", bug.name, bug.about);
+        show(format_args!("  {:<32} {}\n", bug.name, bug.about));
         if let Some((scenario, check)) = bug.directed {
-            println!("  {:<32} directed scenario {scenario}, first seen by {check}", "");
+            show(format_args!("  {:<32} directed scenario {scenario}, first seen by {check}\n", ""));
         }
     }
 }
@@ -69,6 +69,6 @@ fn checks() {
             Needs::Wire => " (needs explained messages)",
             Needs::EventsAndWire => " (needs events and explained messages)",
         };
-        println!("{:<22} {}{needs}\n{:<22} {}", card.id, card.property, "", card.source);
+        show(format_args!("{:<22} {}{needs}\n{:<22} {}\n", card.id, card.property, "", card.source));
     }
 }

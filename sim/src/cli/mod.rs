@@ -15,7 +15,8 @@ mod run;
 use crate::campaign;
 use crate::scenario::Suite;
 use clap::{Parser, Subcommand};
-use std::io::IsTerminal;
+use std::fmt;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -69,11 +70,24 @@ pub fn main(suites: &[Suite]) -> ExitCode {
     }))
 }
 
+/// Prints text. Whoever reads it may stop reading, as `head` does: then there is nobody left to print for.
+fn show(text: impl fmt::Display) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = write!(out, "{text}").and_then(|()| out.flush()) {
+        if error.kind() != std::io::ErrorKind::BrokenPipe {
+            eprintln!("error: cannot write: {error}");
+        }
+        std::process::exit(USAGE.into());
+    }
+}
+
 /// How this program was called, for commands that are printed.
 fn program() -> String {
     // Under cargo the program has no name that a shell would find.
     match std::env::var_os("CARGO") {
-        Some(_) => format!("cargo run --release{} --", member().map_or(String::new(), |name| format!(" -p {name}"))),
+        Some(_) => {
+            format!("cargo run --release{} --", member().map_or(String::new(), |name| format!(" -p {name}")))
+        }
         None => std::env::args().next().unwrap_or_default(),
     }
 }

@@ -1,6 +1,6 @@
 //! `replay`: one run again, and its story. `plan`: a run as data.
 
-use super::{OK, Usage, VIOLATION, near, program, width};
+use super::{OK, Usage, VIOLATION, near, program, show, width};
 use crate::campaign::{Found, Job, replay_command, story, trace};
 use crate::lab::{Detail, Record, Report, run_plan};
 use crate::plan::Plan;
@@ -63,9 +63,9 @@ pub fn replay(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
     plan.mute.extend(args.mute.clone());
     let report = run_plan(&suite.system, &plan, Record::Everything);
     if let Some(level) = args.trace {
-        println!("{}", trace(&report, level.detail(), width()));
+        show(format_args!("{}\n", trace(&report, level.detail(), width())));
     }
-    print!("{}", summary(&report));
+    show(summary(&report));
     let Some(violation) = report.violation() else {
         return Ok(OK);
     };
@@ -80,13 +80,13 @@ pub fn replay(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
     let found = Found::Violation(Box::new(violation.clone()));
     // The trace was just printed; its end need not be printed again.
     let shown = if args.trace.is_some() { None } else { Some(&report) };
-    println!("\n{}", story(&again, &job, &found, shown, width()));
+    show(format_args!("\n{}\n", story(&again, &job, &found, shown, width())));
     Ok(VIOLATION)
 }
 
 pub fn print_plan(suites: &[Suite], args: &PlanArgs) -> Result<u8, Usage> {
     let (_, plan) = find(suites, &args.scenario, args.seed, args.bug.as_deref())?;
-    print!("{}", plan.to_json());
+    show(plan.to_json());
     Ok(OK)
 }
 

@@ -1,6 +1,6 @@
 //! `run`: a campaign.
 
-use super::{OK, Usage, VIOLATION, near, program, width};
+use super::{OK, Usage, VIOLATION, near, program, show, width};
 use crate::campaign::{self, Found, Job, Options, Seeds, replay_command, story};
 use crate::lab::{Record, run_plan};
 use crate::scenario::{Group, Scenario, Suite};
@@ -92,15 +92,15 @@ pub fn run(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
         .map_err(|error| Usage(format!("the campaign could not be run: {error}")))?;
     for (job, found) in &results.failures {
         let report = recorded(suites, job, found);
-        println!("{}", story(&replay_command(&program(), job), job, found, report.as_ref(), width()));
+        show(format_args!("{}\n", story(&replay_command(&program(), job), job, found, report.as_ref(), width())));
     }
     if args.marks {
-        print!("{}", results.marks_text());
+        show(results.marks_text());
     }
-    used.iter()
-        .filter(|suite| is_whole(suite, args))
-        .for_each(|suite| print!("{}", left_out(suite, args.without_directed)));
-    print!("{}", results.text());
+    for suite in used.iter().filter(|suite| is_whole(suite, args)) {
+        show(left_out(suite, args.without_directed));
+    }
+    show(results.text());
     Ok(if results.failures.is_empty() { OK } else { VIOLATION })
 }
 
