@@ -181,7 +181,7 @@ fn a_lost_request_and_a_lost_reply_look_alike_to_the_caller_only() {
 #[test]
 fn a_late_reply_and_a_duplicate_change_nothing() {
     let late = Rule {
-        direction: Some(labrpc::Direction::Reply),
+        directions: vec![labrpc::Direction::Reply],
         ..Rule::new("late", Verdict::Delay(Spread::millis(500, 500)))
     };
     assert_eq!(call(constant(), vec![late]), (Err(CallError::Deadline), 1));

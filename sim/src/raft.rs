@@ -12,7 +12,7 @@ use futures::Stream;
 use futures::future::BoxFuture;
 use labrpc::persister::Directory;
 use labrpc::sim::DiskView;
-use labrpc::{Content, Env, Index, Kind, NodeId, Term};
+use labrpc::{Content, Direction, Env, Index, Kind, NodeId, Term};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -45,14 +45,18 @@ pub trait RaftSystem: Send + Sync + 'static {
         false
     }
 
-    /// What a message says. `None`: it is of no interest, or is none of this system's.
-    fn inspect(&self, kind: Kind, body: &[u8]) -> Option<WireFacts> {
-        let _ = (kind, body);
+    /// What a message says. `None`: it is of no interest, or is none of this system's. The direction tells the
+    /// answer to a call from its request.
+    fn inspect(&self, kind: Kind, direction: Direction, body: &[u8]) -> Option<WireFacts> {
+        let _ = (kind, direction, body);
         None
     }
 
     /// The kinds of messages that play this part: for faults that are aimed at one part of the protocol. None:
-    /// such faults do nothing.
+    /// such faults do nothing, and scenarios that need them are left out.
+    ///
+    /// An answer to a call has the kind of its request. So that kind plays both parts, and the laboratory tells
+    /// the two apart by their direction.
     fn kinds(&self, part: Part) -> &'static [Kind] {
         let _ = part;
         &[]
@@ -322,6 +326,17 @@ pub enum Part {
     Install,
     /// Their answers.
     InstallReply,
+}
+
+impl Part {
+    /// Which ways messages that play it can go: a request is never the second half of a call, and an answer never
+    /// the first.
+    pub fn directions(self) -> [Direction; 2] {
+        match self {
+            Part::VoteRequest | Part::Append | Part::Install => [Direction::OneWay, Direction::Request],
+            Part::VoteReply | Part::AppendReply | Part::InstallReply => [Direction::OneWay, Direction::Reply],
+        }
+    }
 }
 
 /// What a message says, as far as the oracle is concerned.

@@ -22,9 +22,17 @@ const HANG_AFTER: Duration = Duration::from_secs(60);
 /// # Panics
 /// If `SHARDLAB_SEEDS` says something else.
 pub fn seeds() -> std::ops::Range<u64> {
+    seeds_or(SEEDS)
+}
+
+/// The same with another number of seeds where `SHARDLAB_SEEDS` says nothing.
+///
+/// # Panics
+/// If `SHARDLAB_SEEDS` says something else.
+pub fn seeds_or(usual: u64) -> std::ops::Range<u64> {
     match std::env::var("SHARDLAB_SEEDS") {
         Ok(text) => text.parse::<Seeds>().unwrap_or_else(|why| panic!("SHARDLAB_SEEDS: {why}")).0,
-        Err(_) => 0..SEEDS,
+        Err(_) => 0..usual,
     }
 }
 
@@ -60,9 +68,17 @@ pub fn run_watched(system: &Arc<dyn RaftSystem>, plan: &Plan, record: Record) ->
 /// # Panics
 /// With the story of the first seed for which it does not.
 pub fn passes(suite: &Suite, scenario: &str) {
+    passes_for(suite, scenario, seeds());
+}
+
+/// A scenario holds for these seeds.
+///
+/// # Panics
+/// With the story of the first seed for which it does not.
+pub fn passes_for(suite: &Suite, scenario: &str, seeds: std::ops::Range<u64>) {
     let scenario =
         suite.scenario(scenario).unwrap_or_else(|| panic!("{} has no scenario `{scenario}`", suite.name));
-    for seed in seeds() {
+    for seed in seeds {
         let report = run_watched(&suite.system, &suite.plan(scenario, seed, None), Record::Nothing);
         if report.violation().is_some() {
             panic!("{}", told(suite, seed, scenario.name, None));

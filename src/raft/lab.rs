@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use labrpc::persister::{self, Directory};
 use labrpc::sim::DiskView;
 use labrpc::wal::Tail;
-use labrpc::{Content, Env, Kind, NodeId};
+use labrpc::{Content, Direction, Env, Kind, NodeId};
 use serde::Deserialize;
 use sim::plan::Knobs;
 use sim::raft::{
@@ -88,7 +88,7 @@ impl RaftSystem for ShardlabRaft {
         true
     }
 
-    fn inspect(&self, kind: Kind, body: &[u8]) -> Option<WireFacts> {
+    fn inspect(&self, kind: Kind, _: Direction, body: &[u8]) -> Option<WireFacts> {
         explain(kind, body)
     }
 

@@ -174,9 +174,9 @@ pub struct Rule {
     /// Names of kinds; none: every kind.
     #[serde(default)]
     pub kinds: Vec<String>,
-    /// One-way messages, requests or replies; none: all of them.
+    /// One-way messages, requests or replies; none named: all of them.
     #[serde(default)]
-    pub direction: Option<Direction>,
+    pub directions: Vec<Direction>,
     /// Only so many of a million that match; the rest is left to later rules and the weather.
     #[serde(default = "always")]
     pub chance: u32,
@@ -206,7 +206,7 @@ impl Rule {
             from: NodeSet::ALL,
             to: NodeSet::ALL,
             kinds: Vec::new(),
-            direction: None,
+            directions: Vec::new(),
             chance: always(),
             skip: 0,
             take: None,
@@ -217,7 +217,7 @@ impl Rule {
     fn matches(&self, from: NodeId, to: NodeId, kind: Kind, direction: Direction) -> bool {
         self.from.contains(from)
             && self.to.contains(to)
-            && self.direction.is_none_or(|only| only == direction)
+            && (self.directions.is_empty() || self.directions.contains(&direction))
             && (self.kinds.is_empty() || self.kinds.iter().any(|name| name == kind.name()))
     }
 }
@@ -291,7 +291,7 @@ mod tests {
         let mut rules = Rules::default();
         rules.add(Rule {
             kinds: vec!["vote".into()],
-            direction: Some(Direction::Reply),
+            directions: vec![Direction::Reply],
             ..Rule::new("replies", Verdict::Drop)
         });
         assert!(rules.judge(A, B, VOTE, Direction::Reply, 1).is_some());

@@ -45,6 +45,9 @@ fn scenarios(suite: &Suite) {
         };
         show(format_args!("  {:<30} {group:<9} {}\n", scenario.name, scenario.about));
     }
+    for (scenario, lacks) in &suite.left_out {
+        println!("  {:<30} LEFT OUT  without {}", scenario.name, lacks.join(" and "));
+    }
 }
 
 fn bugs(suite: &Suite) {
@@ -64,6 +67,7 @@ fn checks() {
             Needs::Nothing => "",
             Needs::Events => " (needs events)",
             Needs::Wire => " (needs explained messages)",
+            Needs::EventsAndWire => " (needs events and explained messages)",
         };
         show(format_args!("{:<22} {}{needs}\n{:<22} {}\n", card.id, card.property, "", card.source));
     }

@@ -19,6 +19,17 @@ pub fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>)
     Usage(format!("there is no {what} `{name}`; {hint}"))
 }
 
+/// The error for a scenario that is not among these. There may be one of that name, but not for this system.
+pub fn scenario<'a>(suites: &[Suite], name: &str, known: impl Iterator<Item = &'a str>) -> Usage {
+    let mut left_out = suites.iter().flat_map(|suite| suite.left_out.iter().map(move |left_out| (suite, left_out)));
+    match left_out.find(|(_, (scenario, _))| scenario.name == name) {
+        Some((suite, (_, lacks))) => {
+            Usage(format!("`{name}` is left out: {} does not offer {}", suite.name, lacks.join(" and ")))
+        }
+        None => unknown("scenario", name, known),
+    }
+}
+
 fn likeness(name: &str, known: &str) -> f64 {
     let part = if known.contains(name) || name.contains(known) { 0.3 } else { 0.0 };
     strsim::jaro_winkler(name, known) + part

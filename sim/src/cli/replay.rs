@@ -125,7 +125,7 @@ fn find<'a>(suites: &'a [Suite], what: &str, seed: u64, bug: Option<&str>) -> Re
         }
     }
     let names = suites.iter().flat_map(|suite| suite.scenarios.iter().map(|scenario| scenario.name));
-    Err(near::unknown("scenario", what, names))
+    Err(near::scenario(suites, what, names))
 }
 
 fn summary(report: &Report) -> String {

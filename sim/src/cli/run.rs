@@ -4,6 +4,7 @@ use super::{OK, Usage, VIOLATION, near, program, show, width};
 use crate::campaign::{self, Found, Job, Options, Seeds, replay_command, story};
 use crate::lab::{Record, run_plan};
 use crate::scenario::{Group, Scenario, Suite};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -96,6 +97,9 @@ pub fn run(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
     if args.marks {
         show(results.marks_text());
     }
+    for suite in used.iter().filter(|suite| is_whole(suite, args)) {
+        show(left_out(suite, args.without_directed));
+    }
     show(results.text());
     Ok(if results.failures.is_empty() { OK } else { VIOLATION })
 }
@@ -116,7 +120,7 @@ fn choose<'a>(
     let all = || suites.iter().flat_map(|suite| suite.scenarios.iter().map(move |scenario| (suite.name, scenario)));
     let names = || suites.iter().map(|suite| suite.name).chain(all().map(|(_, scenario)| scenario.name));
     if let Some(target) = targets.iter().find(|target| !names().any(|name| name == target.as_str())) {
-        return Err(near::unknown("scenario", target, names()));
+        return Err(near::scenario(suites, target, names()));
     }
     let is_target = |suite: &str, scenario: &Scenario| {
         targets.is_empty() || targets.iter().any(|target| target == suite || target == scenario.name)
@@ -126,6 +130,25 @@ fn choose<'a>(
         .filter(|(_, scenario)| !(without_directed && scenario.group == Group::Directed))
         .collect();
     if chosen.is_empty() { Err(Usage("there is nothing to run".into())) } else { Ok(chosen) }
+}
+
+/// Whether all scenarios of a suite were asked for.
+fn is_whole(suite: &Suite, args: &Args) -> bool {
+    args.targets.is_empty() || args.targets.iter().any(|target| target == suite.name)
+}
+
+/// The scenarios that were not run since they make no sense for the system: a line for each thing that it lacks.
+fn left_out(suite: &Suite, without_directed: bool) -> String {
+    let mut without: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (scenario, lacks) in &suite.left_out {
+        if !(without_directed && scenario.group == Group::Directed) {
+            without.entry(lacks.join(" and ")).or_default().push(scenario.name);
+        }
+    }
+    let lines = without.iter().map(|(what, names)| {
+        format!("LEFT OUT, since {} does not offer {what}: {}\n", suite.name, names.join(", "))
+    });
+    lines.collect()
 }
 
 /// One seed of every scenario after the other, so that a campaign that is cut short has seen all scenarios.

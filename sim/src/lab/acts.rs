@@ -202,7 +202,8 @@ impl Control {
         let (from, to) = (self.resolve_aloud(from), self.resolve_aloud(to));
         let mut rule = Rule::new(name.clone(), verdict);
         rule.chance = chance.unwrap_or(rule.chance);
-        let rule = Rule { from, to, kinds, skip: *skip, take: *take, ..rule };
+        let directions = parts.iter().flat_map(|part| part.directions()).collect();
+        let rule = Rule { from, to, kinds, directions, skip: *skip, take: *take, ..rule };
         self.lab.order(Command::AddRule(rule));
     }
 

@@ -5,7 +5,7 @@ use crate::oracle::{Known, violated};
 use crate::plan::{Plan, Selector};
 use crate::raft::{RaftPeer, RaftSystem};
 use labrpc::sim::{Booter, Command, Lab, NodeSet, Spread};
-use labrpc::{Env, Index, Kind, NodeId, Rng, Term, Time};
+use labrpc::{Direction, Env, Index, Kind, NodeId, Rng, Term, Time};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -128,7 +128,7 @@ pub(super) struct Control {
     pub plan: Arc<Plan>,
     pub bound: BTreeMap<String, NodeSet>,
     pub tags: BTreeMap<String, Vec<Proposed>>,
-    pub counts: BTreeMap<String, Vec<(Kind, Traffic)>>,
+    pub counts: BTreeMap<String, Vec<(Kind, Direction, Traffic)>>,
     /// Cut off from everybody.
     pub isolated: NodeSet,
     pub rng: Rng,

@@ -2,7 +2,7 @@
 
 use crate::raft::{DiskFact, WireFacts};
 use labrpc::sim::{DiskAct, Loss, Observed, Packet, Sending, Stamp};
-use labrpc::{Content, Event, NodeId, Refusal, Role};
+use labrpc::{Content, Direction, Event, NodeId, Refusal, Role};
 use std::collections::VecDeque;
 
 /// Most lines that are kept; the oldest go first.
@@ -84,7 +84,7 @@ impl Recorder {
         let (node, detail, text) = match seen {
             Observed::Sent { .. } | Observed::Delivered { .. } => return,
             Observed::Lost { packet, why } => {
-                let text = format!("x {} from {}{}", packet.kind, packet.from, loss(*why));
+                let text = format!("x {} from {}{}", called(packet), packet.from, loss(*why));
                 (Some(packet.to), Detail::Message, text)
             }
             Observed::Idle { node } => (Some(*node), Detail::Machinery, "waits".into()),
@@ -145,9 +145,15 @@ fn service(what: &str, [first, second, ..]: [u64; 4]) -> String {
     }
 }
 
+/// The answer to a call has the kind of its request.
+fn called(packet: &Packet) -> String {
+    let reply = if packet.direction == Direction::Reply { " reply" } else { "" };
+    format!("{}{reply}", packet.kind)
+}
+
 /// A message in words: what it says, or at least what it is.
 fn message(packet: &Packet, wire: Option<&WireFacts>) -> String {
-    let kind = packet.kind;
+    let kind = called(packet);
     let Some(wire) = wire else {
         return format!("{kind}, {} bytes", packet.body.len());
     };

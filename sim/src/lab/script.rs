@@ -6,7 +6,7 @@ use crate::oracle::hash_of_command;
 use crate::plan::{Moment, Otherwise, Selector, Step};
 use crate::raft::Part;
 use labrpc::sim::{NodeSet, Span};
-use labrpc::{Kind, NodeId, Term, Time};
+use labrpc::{Direction, Kind, NodeId, Term, Time};
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::time::Duration;
@@ -197,10 +197,14 @@ impl Control {
         Err(self.violate("message-count", wrong))
     }
 
-    fn sum(&self, table: &[(Kind, Traffic)], parts: &[Part]) -> Traffic {
-        let kinds: Vec<Kind> = parts.iter().flat_map(|part| self.shared.system.kinds(*part)).copied().collect();
-        let counted = table.iter().filter(|(kind, _)| parts.is_empty() || kinds.contains(kind));
-        counted.fold(Traffic::default(), |sum, (_, kind)| Traffic {
+    fn sum(&self, table: &[(Kind, Direction, Traffic)], parts: &[Part]) -> Traffic {
+        let plays = |part: &Part, kind: &Kind, direction: &Direction| {
+            self.shared.system.kinds(*part).contains(kind) && part.directions().contains(direction)
+        };
+        let is_counted = |(kind, direction, _): &&(Kind, Direction, Traffic)| {
+            parts.is_empty() || parts.iter().any(|part| plays(part, kind, direction))
+        };
+        table.iter().filter(is_counted).fold(Traffic::default(), |sum, (_, _, kind)| Traffic {
             messages: sum.messages + kind.messages,
             bytes: sum.bytes + kind.bytes,
         })

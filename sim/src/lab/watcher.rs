@@ -6,7 +6,7 @@ use crate::oracle::{Fact, Oracle, Violation, violated};
 use crate::plan::Plan;
 use crate::raft::{Change, DiskFact, Follow, RaftSystem, WireFacts};
 use labrpc::sim::{Command, DiskAct, Face, Hook, NodeSet, Observed, Packet, Sending, Stamp, View};
-use labrpc::{Event, Index, Kind, NodeId, Term};
+use labrpc::{Direction, Event, Index, Kind, NodeId, Term};
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -58,7 +58,7 @@ pub(super) struct Watcher {
     pub refused: NodeSet,
     /// The highest index that any service has applied: from then on a client may know of it.
     pub served: Index,
-    traffic: Vec<(Kind, Traffic)>,
+    traffic: Vec<(Kind, Direction, Traffic)>,
     waiters: Vec<(Interest, Waker)>,
     recorder: Option<Recorder>,
     facts: Vec<DiskFact>,
@@ -87,18 +87,19 @@ impl Watcher {
         }
     }
 
-    /// What was sent so far, by kind.
-    pub fn traffic(&self) -> Vec<(Kind, Traffic)> {
+    /// What was sent so far, by kind and direction.
+    pub fn traffic(&self) -> Vec<(Kind, Direction, Traffic)> {
         self.traffic.clone()
     }
 
     fn count(&mut self, packet: &Packet) {
-        let known = self.traffic.iter().position(|(kind, _)| *kind == packet.kind);
+        let (kind, direction) = (packet.kind, packet.direction);
+        let known = self.traffic.iter().position(|(of, goes, _)| (*of, *goes) == (kind, direction));
         let at = known.unwrap_or_else(|| {
-            self.traffic.push((packet.kind, Traffic::default()));
+            self.traffic.push((kind, direction, Traffic::default()));
             self.traffic.len() - 1
         });
-        let (_, traffic) = &mut self.traffic[at];
+        let (_, _, traffic) = &mut self.traffic[at];
         traffic.messages += 1;
         traffic.bytes += packet.body.len() as u64;
     }
@@ -149,7 +150,7 @@ impl Watcher {
     }
 
     fn inspect(&self, packet: &Packet) -> Option<WireFacts> {
-        if self.explains { self.system.inspect(packet.kind, &packet.body) } else { None }
+        if self.explains { self.system.inspect(packet.kind, packet.direction, &packet.body) } else { None }
     }
 
     /// Part of a server's disk, or all of it, may have become durable.

@@ -397,7 +397,8 @@ impl Known {
     }
 
     fn learn_event(&mut self, node: NodeId, event: &Event) {
-        self.emits = true;
+        // A disk that fails makes the environment say so, whatever the implementation tells of itself.
+        self.emits |= !matches!(event, Event::Halted { .. });
         if let Event::Recovered { term, vote, snapshot, .. } = event {
             // What it goes on with is what is on its disk; the invariant of recovery has checked that.
             let server = &mut self.servers[node.slot()];

@@ -82,6 +82,8 @@ pub enum Needs {
     Events,
     /// That it explains its messages.
     Wire,
+    /// Both.
+    EventsAndWire,
 }
 
 /// Fine, or what is wrong.
@@ -315,6 +317,7 @@ impl Oracle {
             Needs::Nothing => false,
             Needs::Events => !self.known.emits,
             Needs::Wire => !explains,
+            Needs::EventsAndWire => !self.known.emits || !explains,
         };
         let cards = self.invariants.iter().map(|invariant| invariant.card());
         cards.filter(|card| missing(card.needs)).map(|card| card.id).collect()

@@ -11,7 +11,8 @@ static CARD: Card = Card {
     lesson: "Terms are a logical clock: they only work if everybody moves on who hears of a later one.",
     watches: &[Sort::Delivered, Sort::Idle, Sort::SaysIgnored, Sort::Crashed],
     when: When::Before,
-    needs: Needs::Wire,
+    // A message is held against the term that the server says it is in.
+    needs: Needs::EventsAndWire,
 };
 
 /// See the card.

@@ -22,8 +22,41 @@ pub enum Group {
 pub enum Need {
     /// That the system takes snapshots.
     Snapshots,
-    /// That it says which messages play which part, so that faults can be aimed.
+    /// That it says which messages are its requests, so that faults can be aimed at them.
     Kinds,
+    /// That it says which messages are the answers to these.
+    Replies,
+    /// That it hands leadership over.
+    Transfer,
+    /// That it confirms reads.
+    Reads,
+}
+
+impl Need {
+    /// Whether a system offers it.
+    fn is_met(self, system: &dyn RaftSystem) -> bool {
+        let abilities = system.abilities();
+        let tells = |parts: [Part; 2]| parts.iter().all(|part| !system.kinds(*part).is_empty());
+        let tells_of = |part: Part| !abilities.snapshots || !system.kinds(part).is_empty();
+        match self {
+            Need::Snapshots => abilities.snapshots,
+            Need::Kinds => tells([Part::VoteRequest, Part::Append]) && tells_of(Part::Install),
+            Need::Replies => tells([Part::VoteReply, Part::AppendReply]) && tells_of(Part::InstallReply),
+            Need::Transfer => abilities.transfer,
+            Need::Reads => abilities.reads,
+        }
+    }
+
+    /// What is missing without it.
+    fn about(self) -> &'static str {
+        match self {
+            Need::Snapshots => "snapshots",
+            Need::Kinds => "the kinds of requests",
+            Need::Replies => "the kinds of answers",
+            Need::Transfer => "leadership transfer",
+            Need::Reads => "confirmed reads",
+        }
+    }
 }
 
 /// A family of plans, one a seed.
@@ -65,12 +98,9 @@ impl Scenario {
         Scenario { needs, ..self }
     }
 
-    /// Whether it makes sense for a system.
-    fn suits(&self, system: &dyn RaftSystem) -> bool {
-        self.needs.iter().all(|need| match need {
-            Need::Snapshots => system.abilities().snapshots,
-            Need::Kinds => !system.kinds(Part::Append).is_empty(),
-        })
+    /// What it needs and a system does not offer. It makes sense where that is nothing.
+    fn lacks(&self, system: &dyn RaftSystem) -> Vec<&'static str> {
+        self.needs.iter().filter(|need| !need.is_met(system)).map(|need| need.about()).collect()
     }
 }
 
@@ -83,12 +113,14 @@ pub struct Suite {
     pub system: Arc<dyn RaftSystem>,
     /// The scenarios.
     pub scenarios: Vec<Scenario>,
+    /// Those that make no sense for it, and what it would have to offer.
+    pub left_out: Vec<(Scenario, Vec<&'static str>)>,
 }
 
 impl Suite {
     /// The plan of a scenario for a seed, with a bug planted or not.
     pub fn plan(&self, scenario: &Scenario, seed: u64, bug: Option<&str>) -> Plan {
-        let mut draw = raft::Draw::new(scenario.name, seed, self.system.abilities());
+        let mut draw = raft::Draw::new(scenario.name, seed, &*self.system);
         let mut plan = (scenario.draw)(&mut draw);
         plan.suite = self.name.into();
         plan.bug = bug.map(String::from);

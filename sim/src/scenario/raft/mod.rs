@@ -34,8 +34,14 @@ pub fn suite(system: Arc<dyn RaftSystem>) -> Suite {
         directed::PERSISTENCE,
         directed::SNAPSHOTS,
     ];
-    let scenarios = all.into_iter().flatten().filter(|scenario| scenario.suits(&*system)).copied().collect();
-    Suite { name: system.name(), system, scenarios }
+    let mut suite = Suite { name: system.name(), system, scenarios: Vec::new(), left_out: Vec::new() };
+    for scenario in all.into_iter().flatten() {
+        match scenario.lacks(&*suite.system) {
+            lacks if lacks.is_empty() => suite.scenarios.push(*scenario),
+            lacks => suite.left_out.push((*scenario, lacks)),
+        }
+    }
+    suite
 }
 
 impl Plan {
@@ -55,12 +61,15 @@ pub struct Draw {
     pub rng: Rng,
     /// What the system can do.
     pub abilities: Abilities,
+    /// Whether faults can be aimed at its answers.
+    knows_replies: bool,
 }
 
 impl Draw {
     /// For one scenario and seed.
-    pub fn new(name: &'static str, seed: u64, abilities: Abilities) -> Draw {
-        Draw { name, seed, rng: Plan::rng(name, seed), abilities }
+    pub fn new(name: &'static str, seed: u64, system: &dyn RaftSystem) -> Draw {
+        let (abilities, knows_replies) = (system.abilities(), Need::Replies.is_met(system));
+        Draw { name, seed, rng: Plan::rng(name, seed), abilities, knows_replies }
     }
 
     /// An empty plan with the usual knobs, as far as the system has them.
@@ -160,11 +169,16 @@ fn unreliable() -> NetWeather {
 }
 
 /// The course's long reordering: two thirds of all replies come 200 to 2,200 ms late.
-fn long_reordering(plan: &mut Plan) {
+fn long_reordering(draw: &Draw, plan: &mut Plan) {
     let late = Spread::millis(200, 2_200);
-    let weather = NetWeather { reply_tails: vec![Tail { ppm: 666_666, delay: late }], ..unreliable() };
-    plan.act(Act::Net(weather));
+    if !draw.knows_replies {
+        // Where nothing is known of the messages, answers to calls are still seen to be answers.
+        let weather = NetWeather { reply_tails: vec![Tail { ppm: 666_666, delay: late }], ..unreliable() };
+        plan.act(Act::Net(weather));
+        return;
+    }
     // A protocol of one-way messages has replies too.
+    plan.act(Act::Net(unreliable()));
     plan.act(Act::Rule {
         name: "late replies".into(),
         from: Selector::All,

@@ -1,6 +1,6 @@
 //! Networks and clusters that other ports of the labs left out.
 
-use super::{Demand, Draw, Scenario};
+use super::{Demand, Draw, Need, Scenario};
 use crate::plan::{Act, Client, Fault, Finale, Op, Plan, Selector, Step};
 use labrpc::NodeId;
 use labrpc::sim::{NetWeather, Span, Spread, Tail};
@@ -44,7 +44,8 @@ pub const SCENARIOS: &[Scenario] = &[
         "leader-transfer",
         "Leadership is handed over under load, also to a server that lags or is away.",
         leader_transfer,
-    ),
+    )
+    .needs(&[Need::Transfer]),
     Scenario::ours(
         "duplicated-messages",
         "One in five messages arrives twice, the second time up to seconds later.",
@@ -64,7 +65,8 @@ pub const SCENARIOS: &[Scenario] = &[
         "stale-reads",
         "Clients read from deposed leaders while others write to their successors.",
         stale_reads,
-    ),
+    )
+    .needs(&[Need::Reads]),
 ];
 
 /// Clients that write, and with `reads` read every third time.

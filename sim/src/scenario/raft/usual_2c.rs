@@ -113,7 +113,7 @@ fn figure_8_unreliable(draw: &mut Draw) -> Plan {
     plan.agree_among(1, Selector::All);
     for round in 0..1_000 {
         if round == 200 {
-            long_reordering(&mut plan);
+            long_reordering(draw, &mut plan);
         }
         plan.propose(Selector::Up, 1, "round").bind("leader", Selector::Leader);
         let pause = pause(draw);

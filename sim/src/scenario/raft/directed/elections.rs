@@ -3,7 +3,7 @@
 use super::{
     Act, Edge, Effect, Finale, MOMENT, Otherwise, Part, Plan, Scenario, Selector, Span, Spread, Step, What,
 };
-use super::{Draw, Moment, s, servers, stage};
+use super::{Draw, Moment, Need, s, servers, stage};
 
 /// The scenarios.
 pub const SCENARIOS: &[Scenario] = &[
@@ -36,12 +36,14 @@ pub const SCENARIOS: &[Scenario] = &[
         "vote-that-comes-a-term-late",
         "A vote of the last term reaches a candidate whose voter leads the next one.",
         late_vote,
-    ),
+    )
+    .needs(&[Need::Kinds, Need::Replies]),
     Scenario::directed(
         "vote-that-comes-twice",
         "In the smaller part of a split cluster a candidate hears the same vote twice.",
         double_vote,
-    ),
+    )
+    .needs(&[Need::Kinds, Need::Replies]),
     Scenario::directed(
         "second-candidate-of-a-term",
         "A follower of the first candidate, which leads by now, is asked by the second one of the same term.",

@@ -1,6 +1,6 @@
 //! Bugs of replication.
 
-use super::{Act, Draw, MOMENT, Part, Plan, Scenario, Selector, Span, s, servers, stage};
+use super::{Act, Draw, MOMENT, Need, Part, Plan, Scenario, Selector, Span, s, servers, stage};
 
 /// The scenarios.
 pub const SCENARIOS: &[Scenario] = &[
@@ -23,7 +23,8 @@ pub const SCENARIOS: &[Scenario] = &[
         "acknowledgement-while-the-log-grows",
         "A follower's answer arrives when the leader has more entries than the answer is for.",
         late_acknowledgement,
-    ),
+    )
+    .needs(&[Need::Kinds, Need::Replies]),
     Scenario::directed(
         "heartbeat-over-a-stale-suffix",
         "A heartbeat tells a deposed leader that more is committed than it has been sent.",
@@ -43,7 +44,8 @@ pub const SCENARIOS: &[Scenario] = &[
         "acknowledgement-of-an-earlier-leadership",
         "An answer to a leader arrives when it leads again, and the entries that it is for are gone.",
         old_acknowledgement,
-    ),
+    )
+    .needs(&[Need::Kinds, Need::Replies]),
     Scenario::directed(
         "one-follower-of-four",
         "A leader of five reaches one follower only, and then both die.",
@@ -58,7 +60,8 @@ pub const SCENARIOS: &[Scenario] = &[
         "refusal-of-an-append-from-before-a-restart",
         "A leader restarts, leads again, and gets the refusal of an append that its first life sent for a read.",
         refused_round,
-    ),
+    )
+    .needs(&[Need::Kinds, Need::Reads]),
     Scenario::directed(
         "leader-again-after-an-overwrite",
         "A leader's follower is overwritten by another leader, and then the first one leads again.",
