@@ -45,6 +45,7 @@ fn every_bug_of_the_core_is_the_breach_of_a_rule_here() {
         include_str!("paper/install_snapshot.rs"),
         include_str!("paper/leaders.rs"),
         include_str!("paper/persistence.rs"),
+        include_str!("paper/reads.rs"),
         include_str!("paper/request_vote.rs"),
         include_str!("paper/servers.rs"),
     ];

@@ -67,6 +67,7 @@ const SPOILED: &[(&str, Bug, &str)] = &[
         "S1  leader         term 1, vote S1  log 1  commit 1  durable 0",
     ),
     ("persist-vote", Bug::VoteNotDurable, "!! S2 leads term 1, and S1 did before"),
+    ("read-index-late-answer", Bug::StaleRoundConfirmsReads, "!! S1 reads at 2, and entry 4 was applied before"),
     ("snapshot-chunks", Bug::SnapshotNeverSentWhenIdle, "no such message is under way"),
     ("snapshot-conflict", Bug::BoundaryTermWrong, "S1 -> S3  append term 4, after 3@0: no entries, commit 4"),
     ("snapshot-conflict", Bug::InstallKeepsConflict, "S3  adopts snapshot 3@3 and keeps what follows it"),

@@ -85,8 +85,8 @@ impl Log {
     pub fn slice(&self, from: Index, count: usize, bytes: usize) -> Vec<Entry> {
         let Some(slot) = self.slot(from) else { return Vec::new() };
         let mut room = bytes;
-        let mut slice = Vec::with_capacity(count.min(self.entries.len() - slot));
-        for entry in self.entries.range(slot..).take(count) {
+        let mut slice = Vec::with_capacity(count.min(self.entries.len().saturating_sub(slot)));
+        for entry in self.entries.iter().skip(slot).take(count) {
             let size = entry.payload.size();
             if size > room && !slice.is_empty() {
                 break;

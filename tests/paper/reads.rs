@@ -1,8 +1,9 @@
 //! §8: reads that do not go through the log must not return what is stale. (Thesis 6.4 says how: ReadIndex.)
 
+use crate::rule;
 use crate::server::{Server, accepted, append, append_reply, appends_to, one_of};
-use shardlab::raft::Index;
 use shardlab::raft::message::{Message, Outcome};
+use shardlab::raft::{Bug, Index};
 
 /// S2 has everything up to `index`, and says so in this round of reads.
 fn confirmed(term: u64, round: u64, index: u64) -> Message {
@@ -10,8 +11,8 @@ fn confirmed(term: u64, round: u64, index: u64) -> Message {
 }
 
 /// S1 leads term 2, and its only entry of that term, entry 2, is committed.
-fn leader() -> Server {
-    let mut server = one_of(3).log(&[1]).start(None);
+fn leader(bug: Option<Bug>) -> Server {
+    let mut server = one_of(3).log(&[1]).start(bug);
     server.lead();
     server.propose();
     server.hear(2, accepted(2, 2));
@@ -33,7 +34,7 @@ fn leaders_do_not_read_before_an_entry_of_their_term_is_committed() {
 /// and what it heard before the read came says nothing about now.
 #[test]
 fn leaders_read_when_a_majority_has_answered_a_later_heartbeat() {
-    let mut server = leader();
+    let mut server = leader(None);
     let sent = server.read();
     assert_eq!(appends_to(2, &sent).len() + appends_to(3, &sent).len(), 2, "a heartbeat to each");
     server.hear(2, confirmed(2, 0, 2));
@@ -45,7 +46,7 @@ fn leaders_read_when_a_majority_has_answered_a_later_heartbeat() {
 /// The same: whoever hears of a later term was deposed, and its reads fail.
 #[test]
 fn leaders_that_are_deposed_fail_their_reads() {
-    let mut server = leader();
+    let mut server = leader(None);
     server.read();
     server.hear(3, append(3, (2, 2), &[], 2));
     assert_eq!(server.answers(), [None]);
@@ -56,8 +57,10 @@ fn leaders_that_are_deposed_fail_their_reads() {
 /// that S1 sent before a crash, in an older term, is of another count.
 #[test]
 fn leaders_read_on_answers_to_their_own_term_only() {
-    let mut server = leader();
-    server.hear(2, append_reply(2, 9, Outcome::StaleTerm));
-    server.read();
-    assert_eq!(server.answers(), [], "nobody has answered since the read came");
+    rule(vec![], &[(Bug::StaleRoundConfirmsReads, vec![Some(2)])], |bug| {
+        let mut server = leader(bug);
+        server.hear(2, append_reply(2, 9, Outcome::StaleTerm));
+        server.read();
+        server.answers().to_vec()
+    });
 }
