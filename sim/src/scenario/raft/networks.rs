@@ -1,7 +1,8 @@
 //! Networks and clusters that other ports of the labs left out.
 
 use super::{Demand, Draw, Need, Scenario};
-use crate::plan::{Act, Client, Fault, Finale, Op, Plan, Selector, Step};
+use crate::plan::{Act, Client, Fault, Finale, Op, Plan, Selector, Step, What};
+use crate::raft::Part;
 use labrpc::NodeId;
 use labrpc::sim::{NetWeather, Span, Spread, Tail};
 
@@ -63,7 +64,7 @@ pub const SCENARIOS: &[Scenario] = &[
     ),
     Scenario::ours(
         "stale-reads",
-        "Clients read from deposed leaders while others write to their successors.",
+        "Clients read from leaders that were deposed, or restarted, while others write to their successors.",
         stale_reads,
     )
     .needs(&[Need::Reads]),
@@ -346,6 +347,9 @@ fn stale_reads(draw: &mut Draw) -> Plan {
     plan.agree(Selector::All);
     let old = Selector::bound("old");
     for _ in 0..5 {
+        if draw.rng.chance(500_000) {
+            leads_again(draw, &mut plan);
+        }
         plan.wait_leader(Selector::All).bind("old", Selector::Leader);
         let cut = if draw.rng.chance(500_000) {
             Act::Disconnect(old.clone())
@@ -360,4 +364,25 @@ fn stale_reads(draw: &mut Draw) -> Plan {
         plan.act(Act::Read { from: Selector::All });
     }
     plan
+}
+
+/// A leader restarts and leads again, while appends that its first life sent for reads are still on their way.
+fn leads_again(draw: &mut Draw, plan: &mut Plan) {
+    let again = Selector::bound("again");
+    plan.wait_leader(Selector::All).bind("again", Selector::Leader).act(Act::Rule {
+        name: "slow".into(),
+        from: again.clone(),
+        to: Selector::All,
+        parts: vec![Part::Append],
+        chance: Some(300_000),
+        skip: 0,
+        take: None,
+        what: What::Delay(Spread::millis(200, 1_500)),
+    });
+    for _ in 0..3 {
+        plan.act(Act::Read { from: again.clone() }).sleep(Span::millis(draw.rng.within(1..=30)));
+    }
+    plan.act(Act::Unrule("slow".into())).crash(again.clone()).restart(again.clone());
+    plan.sleep(Span::millis(draw.rng.within(5..=50))).act(Act::ClockJump { who: again, by: Span::secs(3) });
+    plan.sleep(Span::millis(draw.rng.within(50..=500)));
 }
