@@ -42,3 +42,14 @@ fn the_checks_named_exist() {
         assert!(known.contains(&check), "{}: there is no check `{check}`", bug.name);
     }
 }
+
+/// The page about them is about all of them.
+#[test]
+fn the_page_about_planted_bugs_is_true() {
+    let page = include_str!("../docs/planted-bugs.md");
+    for bug in common::raft().system.bugs() {
+        let (scenario, check) = bug.directed.expect("each bug has its scenario");
+        let row = format!("| `{}` | {} | `{scenario}` | `{check}` |", bug.name, bug.about);
+        assert!(page.contains(&row), "docs/planted-bugs.md lacks the row\n{row}");
+    }
+}

@@ -174,6 +174,7 @@ impl Node {
             alarm_set: None,
             turn: 0,
             asked: false,
+            now: Time::ZERO,
             scratch: Vec::new(),
             config,
             env: env.clone(),
@@ -291,6 +292,8 @@ struct Driver {
     turn: usize,
     /// Messages and calls were asked for just now, and will wake this task.
     asked: bool,
+    /// When it last looked at the clock.
+    now: Time,
     scratch: Vec<u8>,
 }
 
@@ -314,7 +317,11 @@ impl Driver {
     /// Feeds the core what is there, up to the bound. Ready when it was fed something, or the disk failed.
     fn poll_inputs(&mut self, context: &mut Context<'_>) -> Poll<Result<(), DiskError>> {
         let bound = self.options.inputs_per_ready.unwrap_or(usize::MAX);
-        let now = self.env.now();
+        // Inputs that were asked for a moment ago were asked for now.
+        if !self.asked {
+            self.now = self.env.now();
+        }
+        let now = self.now;
         let mut fed = 0;
         self.shared.applied_wanted.store(self.raft.waits_for_service(), Ordering::SeqCst);
         let applied = Index(self.shared.applied.load(Ordering::SeqCst));
