@@ -1,9 +1,8 @@
 //! Is a run the same when it is made again, in another process, in another order? And if not, where does it part?
 
 use super::Job;
-use super::pool::{Found, spawn_worker};
-use super::worker::{Said, Task};
-use crate::lab::Line;
+use super::found::{Divergence, Found};
+use super::worker::{Said, Task, spawn_worker};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::thread::JoinHandle;
@@ -12,17 +11,6 @@ use std::thread::JoinHandle;
 const BATCH: usize = 64;
 /// Lines in front of the place where two runs part.
 const CONTEXT: usize = 6;
-
-/// Two runs of one plan that went two ways.
-#[derive(Clone, Debug)]
-pub struct Divergence {
-    /// The last lines that both have.
-    pub common: Vec<String>,
-    /// How one of them goes on.
-    pub one: Vec<String>,
-    /// How the other does.
-    pub other: Vec<String>,
-}
 
 /// What a batch has brought to light.
 type Findings = std::io::Result<Vec<(Job, Found)>>;
@@ -121,12 +109,6 @@ fn part(one: &[String], other: &[String]) -> Divergence {
     let same = one.iter().zip(other).take_while(|(one, other)| one == other).count();
     let after = |lines: &[String]| lines.iter().skip(same).take(CONTEXT).cloned().collect();
     Divergence { common: one[same.saturating_sub(CONTEXT)..same].to_vec(), one: after(one), other: after(other) }
-}
-
-/// An event as a line that is equal for equal events and differs for others.
-pub(super) fn digestible(line: &Line) -> String {
-    let node = line.node.map_or("lab".into(), |node| node.to_string());
-    format!("{} {:>12} ns  {node:>4}  {}\n", line.nth, line.at, line.text)
 }
 
 #[cfg(test)]

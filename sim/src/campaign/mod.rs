@@ -5,6 +5,7 @@
 //! takes one run with it.
 
 mod check;
+mod found;
 mod pool;
 mod progress;
 mod results;
@@ -12,8 +13,9 @@ mod seeds;
 mod story;
 mod worker;
 
-pub use check::{Divergence, compare};
-pub use pool::{Found, Options, run};
+pub use check::compare;
+pub use found::{Divergence, Found};
+pub use pool::{Options, run};
 pub use results::{Results, bound};
 pub use seeds::Seeds;
 pub use story::{Width, replay_command, story, trace};

@@ -2,14 +2,14 @@
 
 use super::Job;
 use super::check::Checker;
+use super::found::Found;
 use super::progress::Progress;
 use super::results::Results;
-use super::worker::{Said, Task, WORKER};
+use super::worker::{Said, Task, spawn_worker};
 use crate::lab::Summary;
-use crate::oracle::Violation;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -33,19 +33,6 @@ pub struct Options {
     pub json: Option<std::path::PathBuf>,
     /// Say nothing until the end.
     pub quiet: bool,
-}
-
-/// What is wrong with a run.
-#[derive(Clone, Debug)]
-pub enum Found {
-    /// Something did not hold.
-    Violation(Box<Violation>),
-    /// It never yielded, and its process was ended.
-    Hung(Duration),
-    /// Its process died; the text says how.
-    Died(String),
-    /// Made twice, it went two ways.
-    Diverged(Box<super::Divergence>),
 }
 
 /// A worker process.
@@ -99,18 +86,6 @@ struct Pool<'a> {
     results: Results,
     options: Options,
     checker: Option<Checker>,
-}
-
-/// Starts this program as a worker.
-pub(super) fn spawn_worker() -> std::io::Result<(Child, ChildStdin)> {
-    let mut child = Command::new(std::env::current_exe()?)
-        .arg(WORKER)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let stdin = child.stdin.take().expect("it is piped");
-    Ok((child, stdin))
 }
 
 impl Pool<'_> {

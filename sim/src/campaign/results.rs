@@ -1,7 +1,7 @@
 //! What comes of a campaign: counts, failures, and the statement that it supports.
 
 use super::Job;
-use super::pool::Found;
+use super::found::Found;
 use crate::lab::Summary;
 use crate::oracle::MARKS;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! A red run's story: what did not hold, how to see it again, and what happened last, a column for each server.
 
-use super::pool::Found;
+use super::found::Found;
 use super::{Divergence, Job};
 use crate::lab::Line;
 use crate::lab::{Detail, Report};

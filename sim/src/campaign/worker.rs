@@ -1,10 +1,11 @@
 //! The worker's side: jobs come in as lines of JSON, summaries go out.
 
 use super::Job;
-use crate::lab::{Record, run_plan};
+use crate::lab::{Line, Record, run_plan};
 use crate::scenario::Suite;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
 
 /// The hidden argument that makes a program a worker.
 pub const WORKER: &str = "__worker";
@@ -29,6 +30,18 @@ pub(super) enum Said {
     Done(u64, Box<crate::lab::Summary>),
 }
 
+/// Starts this program as a worker.
+pub(super) fn spawn_worker() -> std::io::Result<(Child, ChildStdin)> {
+    let mut child = Command::new(std::env::current_exe()?)
+        .arg(WORKER)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let stdin = child.stdin.take().expect("it is piped");
+    Ok((child, stdin))
+}
+
 /// Works until there is no more to do. Returns whether all was well with the pipes.
 pub fn work(suites: &[Suite]) -> bool {
     let mut out = std::io::stdout().lock();
@@ -44,7 +57,7 @@ pub fn work(suites: &[Suite]) -> bool {
         let record = if task.lines_to.is_some() { Record::Everything } else { Record::Nothing };
         let report = run_plan(system, &plan, record);
         if let Some(path) = task.lines_to {
-            let lines: String = report.trace.iter().map(super::check::digestible).collect();
+            let lines: String = report.trace.iter().map(digestible).collect();
             if std::fs::write(path, lines).is_err() {
                 return false;
             }
@@ -61,4 +74,10 @@ fn say(out: &mut impl Write, said: &Said) -> std::io::Result<()> {
     line.push(b'\n');
     out.write_all(&line)?;
     out.flush()
+}
+
+/// An event as a line that is equal for equal events and differs for others.
+fn digestible(line: &Line) -> String {
+    let node = line.node.map_or("lab".into(), |node| node.to_string());
+    format!("{} {:>12} ns  {node:>4}  {}\n", line.nth, line.at, line.text)
 }
