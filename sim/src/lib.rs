@@ -3,7 +3,8 @@
 //! * [`plan`]: a run as data, drawn whole from (scenario, seed) before it begins;
 //! * [`lab`]: carrying out one plan;
 //! * [`oracle`]: what must hold at every event;
-//! * [`raft`]: the little that is asked of a system under test;
+//! * [`raft`], [`kv`]: the little that is asked of a system under test;
+//! * [`history`]: what clients did and were told;
 //! * [`scenario`]: the scenarios;
 //! * [`campaign`]: many runs, on all cores, with a progress line and a verdict;
 //! * [`cli`]: the command line, for this repository's systems and for anybody else's;
@@ -13,6 +14,8 @@
 
 pub mod campaign;
 pub mod cli;
+pub mod history;
+pub mod kv;
 pub mod lab;
 pub mod oracle;
 pub mod plan;

@@ -6,6 +6,7 @@
 //! and by its progress. One that also says what happens to it ([`labrpc::Env::emit`]) and explains its messages
 //! ([`RaftSystem::inspect`]) is judged at every step.
 
+use crate::kv::KvSystem;
 use crate::plan::Knobs;
 use bytes::Bytes;
 use futures::Stream;
@@ -65,6 +66,11 @@ pub trait RaftSystem: Send + Sync + 'static {
     /// Which knobs and calls it understands.
     fn abilities(&self) -> Abilities {
         Abilities::default()
+    }
+
+    /// The key/value service that runs on top of it, if one does.
+    fn kv(&self) -> Option<&dyn KvSystem> {
+        None
     }
 
     /// The bugs that can be planted in it.
@@ -147,6 +153,20 @@ pub enum ApplyMsg {
         index: Index,
         /// The bytes.
         content: Bytes,
+    },
+    /// A server with a state machine of its own has come to this state by what it applied last.
+    State {
+        /// The entry applied last.
+        index: Index,
+        /// The digest of the state.
+        digest: u64,
+    },
+    /// A server with a state machine of its own has replaced its state by a snapshot.
+    Restored {
+        /// The last entry covered.
+        index: Index,
+        /// The digest of the state.
+        digest: u64,
     },
 }
 
@@ -435,6 +455,9 @@ pub struct Abilities {
     pub transfer: bool,
     /// It confirms reads.
     pub reads: bool,
+    /// Its servers have a state machine of their own, of which the laboratory sees digests: [`ApplyMsg::State`]. It
+    /// takes its own snapshots, and shows them as [`crate::oracle::ServiceSnapshot`]s.
+    pub own_state: bool,
 }
 
 /// A planted bug, for those who choose one.

@@ -2,12 +2,14 @@
 
 use super::client::Session;
 use super::control::{Control, Proposed, within};
+use super::kv_client::KvClient;
 use super::service::command;
 use super::watcher::{Watcher, what};
 use crate::oracle::hash_of_command;
-use crate::plan::{Act, Fault, Selector, What};
-use labrpc::sim::{Command, CrashPoint, NodeSet, Rule, Verdict};
+use crate::plan::{Act, Client, Fault, Selector, What};
+use labrpc::sim::{Booter, Command, CrashPoint, DiskWeather, NodeSet, Rule, Verdict};
 use labrpc::{Index, NodeId, Rng, Time};
+use std::sync::Arc;
 use std::time::Duration;
 
 impl Control {
@@ -37,6 +39,11 @@ impl Control {
     /// Lets each client begin.
     pub fn start_clients(&mut self) {
         for (client, number) in self.plan.clients.clone().into_iter().zip(1..) {
+            self.shared.begin_client();
+            if client.is_kv() {
+                self.start_kv_client(client, number);
+                continue;
+            }
             let session = Session {
                 servers: self.resolve(&client.talks_to),
                 lab: self.lab.clone(),
@@ -44,9 +51,21 @@ impl Control {
                 number,
                 rng: Rng::new(self.plan.seed, &format!("client {number}")),
             };
-            self.shared.begin_client();
             self.lab.spawn(session.run(client));
         }
+    }
+
+    /// A client of a key/value service has a node of its own, behind those of the servers.
+    fn start_kv_client(&mut self, client: Client, number: u32) {
+        let node = NodeId(self.plan.servers + number);
+        let servers: Vec<NodeId> = self.resolve(&client.talks_to).iter().collect();
+        let (lab, shared) = (self.lab.clone(), self.shared.clone());
+        let booter: Booter = Arc::new(move |env| {
+            let (lab, shared, servers) = (lab.clone(), shared.clone(), servers.clone());
+            Box::pin(KvClient { env, lab, shared, servers, number }.run(client.clone()))
+        });
+        self.lab.add_node(node, DiskWeather::default(), booter);
+        self.lab.order(Command::Boot { node });
     }
 
     /// Does something, at once (what is asked of a server is answered within a moment or not at all).

@@ -32,7 +32,7 @@ impl Session {
     async fn do_all(&mut self, client: Client) {
         self.lab.sleep_until(Time::ZERO + client.from.0).await;
         for (op, number) in client.ops.iter().zip(1..) {
-            let (Op::Write { after, .. } | Op::Read { after }) = op;
+            let (Op::Write { after, .. } | Op::Read { after } | Op::Kv { after, .. }) = op;
             self.lab.sleep(after.0).await;
             if self.shared.is_quiet() {
                 return;
@@ -40,6 +40,7 @@ impl Session {
             match op {
                 Op::Write { size, .. } => self.write(number, *size).await,
                 Op::Read { .. } => self.read().await,
+                Op::Kv { .. } => unreachable!("a client of a key/value service is one from its first operation on"),
             }
         }
     }

@@ -9,6 +9,7 @@ mod acts;
 mod client;
 mod control;
 mod finale;
+mod kv_client;
 mod render;
 mod report;
 mod script;

@@ -104,6 +104,8 @@ impl Service {
             ApplyMsg::Command { index, term, command } => (index, term, hash_of(&Content::Command(command))),
             ApplyMsg::Noop { index, term } => (index, term, hash_of(&Content::Noop)),
             ApplyMsg::Snapshot { index, content } => return self.restore(env, lab, index, &content),
+            ApplyMsg::State { index, digest } => return lab.report_from(env, what::STATE, [index.0, digest, 0, 0]),
+            ApplyMsg::Restored { index, digest } => return self.jump(env, lab, index, digest),
         };
         self.applied = index;
         self.digest = extend_digest(self.digest, hash);
@@ -115,6 +117,14 @@ impl Service {
         let digest = labgob::decode::<ServiceSnapshot>(content).map_or(u64::MAX, |snapshot| snapshot.digest);
         (self.applied, self.snapshot, self.digest) = (index, index, digest);
         lab.report_from(env, what::RESTORE, [index.0, digest, 0, 0])
+    }
+
+    /// The server's own state has come from a snapshot. The laboratory goes on from what is committed there.
+    fn jump(&mut self, env: &Env, lab: &Lab, index: Index, digest: u64) -> bool {
+        let committed = lab.with_hook(|watcher: &mut Watcher| watcher.oracle.known.committed_digest(index));
+        (self.applied, self.digest) = (index, committed.unwrap_or(u64::MAX));
+        lab.report_from(env, what::RESTORE, [index.0, self.digest, 0, 0])
+            && lab.report_from(env, what::STATE, [index.0, digest, 0, 0])
     }
 
     fn take_snapshot(&mut self, peer: &dyn RaftPeer, ballast: u32) {

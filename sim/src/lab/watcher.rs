@@ -2,11 +2,14 @@
 
 use super::Record;
 use super::render::{Line, Recorder};
+use crate::history::{At, Call, History, Operation, Outcome, Reply};
+use crate::kv::Lost;
 use crate::oracle::{Fact, Oracle, Violation, violated};
 use crate::plan::Plan;
 use crate::raft::{Change, DiskFact, Follow, RaftSystem, WireFacts};
 use labrpc::sim::{Command, DiskAct, Face, Hook, NodeSet, Observed, Packet, Sending, Stamp, View};
 use labrpc::{Direction, Event, Index, Kind, NodeId, Term};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -16,6 +19,12 @@ pub(super) mod what {
     pub const APPLY: &str = "apply";
     /// The state was replaced by a snapshot: index, digest.
     pub const RESTORE: &str = "restore";
+    /// A server's own state after what it applied last: index, digest.
+    pub const STATE: &str = "state";
+    /// A client of a key/value service begins an operation: client, which of its operations.
+    pub const INVOKE: &str = "invoke";
+    /// And is done with it: client, which of its operations.
+    pub const RETURN: &str = "return";
     /// A client was told that its command is committed: hash, index.
     pub const ACK: &str = "ack";
     /// A client was told an index to read at: index, highest index acknowledged before it asked.
@@ -62,6 +71,13 @@ pub(super) struct Watcher {
     waiters: Vec<(Interest, Waker)>,
     recorder: Option<Recorder>,
     facts: Vec<DiskFact>,
+    /// What clients of a key/value service did and were told.
+    pub history: History,
+    /// The operation that each of them has begun: where it stands in the history.
+    open: BTreeMap<u32, usize>,
+    /// What a client is about to report.
+    call: Option<Call>,
+    outcome: Option<Result<Reply, Lost>>,
 }
 
 impl Watcher {
@@ -69,7 +85,7 @@ impl Watcher {
         let servers = plan.servers as usize + 1;
         let follows = (0..servers).map(|n| (n > 0).then(|| system.clone().follow(NodeId(n as u32)))).collect();
         Watcher {
-            oracle: Oracle::new(plan),
+            oracle: Oracle::new(plan, system.abilities().own_state),
             violation: None,
             explains: system.explains(),
             follows,
@@ -83,6 +99,10 @@ impl Watcher {
             waiters: Vec::new(),
             recorder: (record == Record::Everything).then(Recorder::default),
             facts: Vec::new(),
+            history: History::default(),
+            open: BTreeMap::new(),
+            call: None,
+            outcome: None,
             system,
         }
     }
@@ -107,6 +127,31 @@ impl Watcher {
     /// Wakes the task, once, when what it waits for may have come about.
     pub fn wait(&mut self, interest: Interest, waker: &Waker) {
         self.waiters.push((interest, waker.clone()));
+    }
+
+    /// A client is about to report that it begins an operation.
+    pub fn begins(&mut self, call: Call) {
+        self.call = Some(call);
+    }
+
+    /// A client is about to report that it is done with one, or has given it up.
+    pub fn ends(&mut self, outcome: Option<Result<Reply, Lost>>) {
+        self.outcome = outcome;
+    }
+
+    fn invoked(&mut self, stamp: Stamp, process: u32) {
+        let Some(call) = self.call.take() else { return };
+        self.open.insert(process, self.history.operations.len());
+        self.history.operations.push(Operation { process, call, invoked: at(stamp), outcome: Outcome::Unknown });
+    }
+
+    fn returned(&mut self, stamp: Stamp, process: u32) {
+        let (Some(nth), Some(outcome)) = (self.open.remove(&process), self.outcome.take()) else { return };
+        self.history.operations[nth].outcome = match outcome {
+            Ok(reply) => Outcome::Ok { reply, at: at(stamp) },
+            Err(Lost::Refused) => Outcome::Fail { at: at(stamp) },
+            Err(Lost::Unknown) => Outcome::Unknown,
+        };
     }
 
     pub fn take_lines(&mut self) -> Vec<Line> {
@@ -208,6 +253,11 @@ impl Watcher {
                 self.tell(stamp, &Fact::Restored { node, index: Index(first), digest: second });
                 self.wake_for(node, Index(first));
             }
+            (what::STATE, Some(node)) => {
+                self.tell(stamp, &Fact::State { node, index: Index(first), digest: second });
+            }
+            (what::INVOKE, _) => self.invoked(stamp, first as u32),
+            (what::RETURN, _) => self.returned(stamp, first as u32),
             (what::ACK, _) => {
                 self.tell(stamp, &Fact::Acked { hash: first, index: Index(second) });
             }
@@ -282,6 +332,10 @@ impl Hook for Watcher {
             orders.push(Command::End);
         }
     }
+}
+
+fn at(stamp: Stamp) -> At {
+    At { nth: stamp.nth, nanos: stamp.at.nanos() }
 }
 
 /// A server that does not start from what is on its disk.

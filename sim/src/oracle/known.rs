@@ -66,6 +66,15 @@ pub enum Fact<'a> {
         /// The service's own digest of that state.
         digest: u64,
     },
+    /// A server with a state machine of its own is in this state.
+    State {
+        /// Where.
+        node: NodeId,
+        /// The entry applied last.
+        index: Index,
+        /// The digest of the state.
+        digest: u64,
+    },
     /// A client was told that its command is committed.
     Acked {
         /// The hash of the command.
@@ -143,6 +152,8 @@ pub enum Sort {
     Applied,
     /// [`Fact::Restored`].
     Restored,
+    /// [`Fact::State`].
+    State,
     /// [`Fact::Acked`].
     Acked,
     /// [`Fact::Read`].
@@ -190,6 +201,7 @@ impl Fact<'_> {
             Fact::Idle { .. } => Sort::Idle,
             Fact::Applied { .. } => Sort::Applied,
             Fact::Restored { .. } => Sort::Restored,
+            Fact::State { .. } => Sort::State,
             Fact::Acked { .. } => Sort::Acked,
             Fact::Read { .. } => Sort::Read,
             Fact::Booting { .. } => Sort::Booting,
@@ -273,6 +285,10 @@ pub struct Known {
     pub leaders: BTreeMap<Term, NodeId>,
     /// Whether the implementation says what happens to it.
     pub emits: bool,
+    /// Whether the servers have a state machine of their own.
+    pub own_state: bool,
+    /// Of those that have: the digest of the state at each index, as the first of them had it.
+    states: BTreeMap<Index, u64>,
 }
 
 /// Later than any term: where it is not known in which one an entry was committed.
@@ -298,7 +314,14 @@ impl Known {
             committed: Vec::new(),
             leaders: BTreeMap::new(),
             emits: false,
+            own_state: false,
+            states: BTreeMap::new(),
         }
+    }
+
+    /// The digest of the servers' own state after the entry at `index`, as the first had it that came there.
+    pub fn state(&self, index: Index) -> Option<u64> {
+        self.states.get(&index).copied()
     }
 
     /// How many make a majority.
@@ -383,6 +406,7 @@ impl Known {
                 let server = &mut self.servers[node.slot()];
                 (server.applied, server.applied_any) = (index, true);
             }
+            Fact::State { index, digest, .. } => _ = self.states.entry(index).or_insert(digest),
             Fact::Booting { node, .. } => {
                 let server = &mut self.servers[node.slot()];
                 (server.up, server.memory) = (true, None);

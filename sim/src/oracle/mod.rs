@@ -29,6 +29,7 @@ mod recovery;
 mod replication_match;
 mod resources;
 mod snapshot_honest;
+mod state_digest;
 mod term_catch_up;
 mod unique_entry;
 mod vote_once;
@@ -187,6 +188,25 @@ pub const DEMANDS: &[Card] = &[
         needs: Needs::Nothing,
     },
     Card {
+        id: "linearizability",
+        property: "Every operation takes effect at one instant between its invocation and its return, whoever asks where",
+        source: "Herlihy and Wing, Linearizability; §8",
+        lesson: "To a client the cluster is one machine. Look at the first operation whose answer no order of the \
+                 others explains, and ask which server gave it and what that server could know.",
+        watches: &[],
+        when: When::After,
+        needs: Needs::Nothing,
+    },
+    Card {
+        id: "undecided",
+        property: "The checker of linearizability decides every history",
+        source: "the laboratory: what is not decided is not a pass",
+        lesson: "Too many operations whose outcome is unknown overlap. Give clients more time, or have fewer of them.",
+        watches: &[],
+        when: When::After,
+        needs: Needs::Nothing,
+    },
+    Card {
         id: "panic",
         property: "No server panics",
         source: "assertions of the implementation",
@@ -234,6 +254,7 @@ fn invariants(plan: &Plan) -> Vec<Box<dyn Invariant>> {
         Box::new(leader_completeness::LeaderCompleteness),
         Box::new(apply_order::ApplyOrder),
         Box::new(snapshot_honest::SnapshotHonest),
+        Box::new(state_digest::StateDigest),
         Box::new(recovery::Recovery::default()),
         Box::new(acked_survives::AckedSurvives),
         Box::new(read_index::ReadIndex),
@@ -268,8 +289,8 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    /// The oracle for one run.
-    pub fn new(plan: &Plan) -> Oracle {
+    /// The oracle for one run, of a system whose servers have a state machine of their own or not.
+    pub fn new(plan: &Plan, own_state: bool) -> Oracle {
         let invariants = invariants(plan);
         let (mut before, mut after): ([Vec<usize>; Sort::COUNT], [Vec<usize>; Sort::COUNT]) = Default::default();
         for (at, invariant) in invariants.iter().enumerate() {
@@ -280,7 +301,9 @@ impl Oracle {
                 }
             }
         }
-        Oracle { known: Known::new(plan.servers), marks: Marks::new(plan.servers), invariants, before, after }
+        let mut known = Known::new(plan.servers);
+        known.own_state = own_state;
+        Oracle { known, marks: Marks::new(plan.servers), invariants, before, after }
     }
 
     /// Something has happened. The first invariant that does not hold any more is returned.

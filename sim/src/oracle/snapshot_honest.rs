@@ -39,14 +39,17 @@ impl Invariant for SnapshotHonest {
                 }
                 is_state_at(known, *node, *index, snapshot.digest)
             }
-            Fact::Restored { node, index, digest } => is_state_at(known, *node, *index, *digest),
+            Fact::Restored { node, index, digest } if !known.own_state => {
+                is_state_at(known, *node, *index, *digest)
+            }
             _ => Ok(()),
         }
     }
 }
 
 fn is_state_at(known: &Known, node: NodeId, index: Index, digest: u64) -> Verdict {
-    match known.committed_digest(index) {
+    let expected = if known.own_state { known.state(index) } else { known.committed_digest(index) };
+    match expected {
         Some(expected) if expected == digest => Ok(()),
         Some(_) => Err(format!("the snapshot of {index} at {node} holds another state than that after {index}")),
         None => {

@@ -1,6 +1,6 @@
 //! What a plan must satisfy before it is run: a plan that is impossible is refused and not half carried out.
 
-use super::{Act, Client, FORMAT, Moment, Plan, Selector, Step};
+use super::{Act, FORMAT, Moment, Plan, Selector, Step};
 use std::collections::BTreeSet;
 
 /// Why a plan is refused.
@@ -80,8 +80,19 @@ impl Plan {
         for (at, fault) in self.faults.iter().enumerate() {
             names.act(&format!("faults[{at}]"), &fault.act)?;
         }
-        for (at, Client { talks_to, .. }) in self.clients.iter().enumerate() {
-            names.selector(&format!("clients[{at}].talks_to"), talks_to)?;
+        for (at, client) in self.clients.iter().enumerate() {
+            names.selector(&format!("clients[{at}].talks_to"), &client.talks_to)?;
+            if client.is_kv() && client.ops.iter().any(|op| !matches!(op, super::Op::Kv { .. })) {
+                return fail(
+                    &format!("clients[{at}].ops"),
+                    "a client of a key/value service does only that".into(),
+                );
+            }
+        }
+        if self.servers as usize + self.clients.iter().filter(|client| client.is_kv()).count()
+            >= MOST_SERVERS as usize
+        {
+            return fail("clients", format!("there can be at most {MOST_SERVERS} servers and clients in all"));
         }
         names.steps("script", &self.script)?;
         self.finale.core.iter().try_for_each(|core| names.selector("finale.core", core))

@@ -7,6 +7,19 @@ use labrpc::Rng;
 use labrpc::sim::{Span, Spread};
 use serde::{Deserialize, Serialize};
 
+/// How a service answers reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadMode {
+    /// From its state, once a majority has confirmed the leader (thesis 6.4).
+    #[default]
+    Index,
+    /// As entries of the log.
+    Log,
+    /// From its state, while the leader holds a lease on its leadership (thesis 6.4.1).
+    Lease,
+}
+
 /// The settings of a system under test.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -43,6 +56,13 @@ pub struct Knobs {
     pub max_unapplied: u32,
     /// How long a client waits for an answer before it tries again.
     pub client_timeout: Span,
+    /// How a service answers reads.
+    pub reads: ReadMode,
+    /// A service with a state of its own takes a snapshot when its log has more bytes than this, and more than the
+    /// last snapshot; none: never.
+    pub snapshot_bytes: Option<u32>,
+    /// Most sessions of clients that a service remembers.
+    pub max_sessions: u32,
 }
 
 impl Default for Knobs {
@@ -65,6 +85,9 @@ impl Default for Knobs {
             apply_lag: Spread::ZERO,
             max_unapplied: 1_000,
             client_timeout: Span::secs(2),
+            reads: ReadMode::Index,
+            snapshot_bytes: None,
+            max_sessions: 1_000,
         }
     }
 }

@@ -4,11 +4,13 @@
 
 mod check;
 mod knobs;
+mod kv;
 mod selector;
 mod step;
 
 pub use check::PlanError;
-pub use knobs::Knobs;
+pub use knobs::{Knobs, ReadMode};
+pub use kv::KvOp;
 pub use selector::Selector;
 pub use step::{Act, Moment, Otherwise, Step, What};
 
@@ -98,7 +100,7 @@ pub struct Client {
 }
 
 /// One operation of a client.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Op {
     /// A command of so many bytes.
@@ -113,6 +115,20 @@ pub enum Op {
         /// Pause before it.
         after: Span,
     },
+    /// An operation on the key/value service that runs on the servers. A client that does one does only such.
+    Kv {
+        /// Pause before it.
+        after: Span,
+        /// What.
+        op: KvOp,
+    },
+}
+
+impl Client {
+    /// Whether it is a client of a key/value service.
+    pub fn is_kv(&self) -> bool {
+        self.ops.iter().any(|op| matches!(op, Op::Kv { .. }))
+    }
 }
 
 /// What follows the script and the last fault: see `docs/architecture.md` on phases.

@@ -1,0 +1,42 @@
+//! The little that the laboratory asks of a key/value service: that its servers are a Raft like any other
+//! ([`crate::raft::RaftSystem`], whose `boot` starts the whole server), and a clerk to talk to them with.
+//!
+//! Clerks run on nodes of their own, behind the same network as the servers. What they are told is the history that
+//! is judged: a service need not say anything about itself to be found wanting.
+
+use crate::history::{Call, Reply};
+use crate::plan::Knobs;
+use futures::future::BoxFuture;
+use labrpc::{Env, NodeId, Time};
+
+/// A key/value service that the laboratory can run.
+pub trait KvSystem: Send + Sync {
+    /// A clerk on a client's node.
+    fn clerk(&self, env: Env, setup: ClerkSetup) -> Box<dyn KvClerk>;
+}
+
+/// What a clerk is told.
+#[derive(Clone, Debug)]
+pub struct ClerkSetup {
+    /// The servers that it may talk to.
+    pub servers: Vec<NodeId>,
+    /// The settings drawn by the seed.
+    pub knobs: Knobs,
+    /// The bug to plant, by name.
+    pub bug: Option<String>,
+}
+
+/// A client's side of the service: one operation at a time.
+pub trait KvClerk: Send {
+    /// Does one operation. Whoever drops the future does not know what has become of it.
+    fn call<'a>(&'a mut self, call: &'a Call, deadline: Time) -> BoxFuture<'a, Result<Reply, Lost>>;
+}
+
+/// Why an operation has no answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lost {
+    /// It may have taken effect, or will.
+    Unknown,
+    /// It surely has not, and will not.
+    Refused,
+}
