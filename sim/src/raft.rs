@@ -346,6 +346,10 @@ pub enum Part {
     Install,
     /// Their answers.
     InstallReply,
+    /// What clients ask of a service on top.
+    ClientRequest,
+    /// What they are answered.
+    ClientReply,
 }
 
 impl Part {
@@ -353,8 +357,12 @@ impl Part {
     /// the first.
     pub fn directions(self) -> [Direction; 2] {
         match self {
-            Part::VoteRequest | Part::Append | Part::Install => [Direction::OneWay, Direction::Request],
-            Part::VoteReply | Part::AppendReply | Part::InstallReply => [Direction::OneWay, Direction::Reply],
+            Part::VoteRequest | Part::Append | Part::Install | Part::ClientRequest => {
+                [Direction::OneWay, Direction::Request]
+            }
+            Part::VoteReply | Part::AppendReply | Part::InstallReply | Part::ClientReply => {
+                [Direction::OneWay, Direction::Reply]
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use super::service::command;
 use super::watcher::{Watcher, what};
 use crate::oracle::hash_of_command;
 use crate::plan::{Act, Client, Fault, Selector, What};
+use crate::raft::Part;
 use labrpc::sim::{Booter, Command, CrashPoint, DiskWeather, NodeSet, Rule, Verdict};
 use labrpc::{Index, NodeId, Rng, Time};
 use std::sync::Arc;
@@ -53,6 +54,12 @@ impl Control {
             };
             self.lab.spawn(session.run(client));
         }
+    }
+
+    /// The nodes of clients of a key/value service.
+    fn clients(&self) -> NodeSet {
+        let first = self.plan.servers + 1;
+        (first..first + self.plan.clients.len() as u32).map(NodeId).collect()
     }
 
     /// A client of a key/value service has a node of its own, behind those of the servers.
@@ -123,6 +130,7 @@ impl Control {
                 let nodes = self.resolve_aloud(who);
                 self.bound.insert(name.clone(), nodes);
             }
+            Act::Ask { client, op } => self.shared.ask(*client, op.clone()),
             Act::Count(name) => self.start_count(name),
         }
     }
@@ -221,6 +229,9 @@ impl Control {
         let (from, to) = (self.resolve_aloud(from), self.resolve_aloud(to));
         let mut rule = Rule::new(name.clone(), verdict);
         rule.chance = chance.unwrap_or(rule.chance);
+        // Selectors name servers. Clients are on the other side of what they say and hear.
+        let from = if parts.contains(&Part::ClientRequest) { self.clients() } else { from };
+        let to = if parts.contains(&Part::ClientReply) { self.clients() } else { to };
         let directions = parts.iter().flat_map(|part| part.directions()).collect();
         let rule = Rule { from, to, kinds, directions, skip: *skip, take: *take, ..rule };
         self.lab.order(Command::AddRule(rule));

@@ -2,12 +2,12 @@
 
 use super::watcher::{Interest, Traffic, Watcher};
 use crate::oracle::{Known, violated};
-use crate::plan::{Plan, Selector};
+use crate::plan::{KvOp, Plan, Selector};
 use crate::raft::{RaftPeer, RaftSystem};
 use labrpc::sim::{Booter, Command, Lab, NodeSet, Spread};
 use labrpc::{Direction, Env, Index, Kind, NodeId, Rng, Term, Time};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -31,6 +31,8 @@ pub(super) struct Shared {
     busy: AtomicU32,
     /// Timed faults that have not happened yet.
     faults: AtomicU32,
+    /// What each client of a key/value service was asked to do and has not begun, and how much of it it has done.
+    asked: Mutex<Vec<(VecDeque<KvOp>, u32)>>,
 }
 
 impl Shared {
@@ -86,6 +88,30 @@ impl Shared {
 
     pub fn busy_clients(&self) -> u32 {
         self.busy.load(Ordering::Relaxed)
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Vec<(VecDeque<KvOp>, u32)>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has a client do something when it has done all that came before.
+    pub fn ask(&self, client: u32, op: KvOp) {
+        self.asked()[client as usize].0.push_back(op);
+    }
+
+    /// What a client was asked to do next.
+    pub fn next_asked(&self, client: u32) -> Option<KvOp> {
+        self.asked()[client as usize].0.pop_front()
+    }
+
+    /// A client has done what it was asked to.
+    pub fn has_answered(&self, client: u32) {
+        self.asked()[client as usize].1 += 1;
+    }
+
+    /// How much it has done so far.
+    pub fn answered(&self, client: u32) -> u32 {
+        self.asked()[client as usize].1
     }
 
     /// The server, if it runs and has started.
@@ -154,6 +180,7 @@ impl Control {
             quiet: AtomicBool::new(false),
             busy: AtomicU32::new(0),
             faults: AtomicU32::new(0),
+            asked: Mutex::new(vec![Default::default(); plan.clients.len() + 1]),
         });
         let rng = Rng::new(plan.seed, "script");
         Control {

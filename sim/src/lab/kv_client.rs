@@ -3,6 +3,7 @@
 
 use super::control::Shared;
 use super::watcher::{Watcher, what};
+use super::words::{Asks, IsTold};
 use crate::history::{Call, Expect, Reply};
 use crate::kv::{ClerkSetup, KvClerk, Lost};
 use crate::plan::{Client, KvOp, Op};
@@ -19,6 +20,8 @@ use std::time::Duration;
 const PATIENCE: u32 = 4;
 /// How often a client that waits looks whether clients should fall silent.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How often one that has nothing to do looks whether it was asked for something.
+const LOOK_FOR_WORK: Duration = Duration::from_millis(5);
 
 /// One client, as a task of its node.
 pub(super) struct KvClient {
@@ -39,38 +42,36 @@ impl KvClient {
             knobs: self.shared.plan.knobs.clone(),
             bug: self.shared.plan.bug.clone(),
         };
-        let mut clerk = kv.clerk(self.env.clone(), setup);
-        let mut seen = Seen::default();
-        let mut process = self.number;
-        self.lab.sleep_until(Time::ZERO + client.from.0).await;
-        for (op, nth) in client.ops.iter().zip(1..) {
+        let clerk = kv.clerk(self.env.clone(), setup);
+        let mut worker = Worker { client: self, clerk, seen: Seen::default(), process: 0, nth: 0 };
+        worker.process = worker.client.number;
+        worker.client.lab.sleep_until(Time::ZERO + client.from.0).await;
+        for op in &client.ops {
             let Op::Kv { after, op } = op else { continue };
-            self.lab.sleep(after.0).await;
-            if self.shared.is_quiet() {
+            worker.client.lab.sleep(after.0).await;
+            if worker.client.shared.is_quiet() {
                 break;
             }
-            let call = seen.realise(op);
-            self.begin(process, nth, call.clone());
-            let outcome = self.call(&mut *clerk, &call).await;
-            if let Some(Ok(reply)) = &outcome {
-                seen.learn(&call, reply);
-            }
-            self.end(process, nth, &outcome);
-            if !matches!(outcome, Some(Ok(_) | Err(Lost::Refused))) {
-                // Who does not know what has become of an operation can do no other: somebody else goes on.
-                process += self.shared.plan.clients.len() as u32;
-            }
+            worker.work(op).await;
         }
-        self.shared.end_client();
+        worker.client.shared.end_client();
+        if client.ops.is_empty() {
+            worker.serve().await;
+        }
     }
 
     fn begin(&self, process: u32, nth: u64, call: Call) {
+        // The words go into the digest, as everything does that tells one run from another.
+        let words = Asks(process, &call).to_string();
+        self.lab.remark(None, xxhash_rust::xxh3::xxh3_64(words.as_bytes()), &words);
         self.lab.with_hook(|watcher: &mut Watcher| watcher.begins(call));
         self.lab.report(what::INVOKE, [process.into(), nth, 0, 0]);
     }
 
     /// The end of an operation, if it has one. What is unknown stays open.
     fn end(&self, process: u32, nth: u64, outcome: &Option<Result<Reply, Lost>>) {
+        let words = IsTold(process, outcome).to_string();
+        self.lab.remark(None, xxhash_rust::xxh3::xxh3_64(words.as_bytes()), &words);
         self.lab.with_hook(|watcher: &mut Watcher| watcher.ends(outcome.clone()));
         let word = match outcome {
             Some(Ok(_)) => 1,
@@ -89,6 +90,48 @@ impl KvClient {
             futures::select_biased! {
                 outcome = answer => return Some(outcome),
                 () = look_again => if self.shared.is_quiet() { return None },
+            }
+        }
+    }
+}
+
+/// A client at work.
+struct Worker {
+    client: KvClient,
+    clerk: Box<dyn KvClerk>,
+    seen: Seen,
+    /// As whom it does the next operation.
+    process: u32,
+    /// How many operations it has begun.
+    nth: u64,
+}
+
+impl Worker {
+    async fn work(&mut self, op: &KvOp) {
+        let call = self.seen.realise(op);
+        self.nth += 1;
+        self.client.begin(self.process, self.nth, call.clone());
+        let outcome = self.client.call(&mut *self.clerk, &call).await;
+        if let Some(Ok(reply)) = &outcome {
+            self.seen.learn(&call, reply);
+        }
+        self.client.end(self.process, self.nth, &outcome);
+        if !matches!(outcome, Some(Ok(_) | Err(Lost::Refused))) {
+            // Who does not know what has become of an operation can do no other: somebody else goes on.
+            self.process += self.client.shared.plan.clients.len() as u32;
+        }
+    }
+
+    /// Does what the script asks for.
+    async fn serve(&mut self) {
+        let number = self.client.number;
+        while !self.client.shared.is_quiet() {
+            match self.client.shared.next_asked(number) {
+                Some(op) => {
+                    self.work(&op).await;
+                    self.client.shared.has_answered(number);
+                }
+                None => self.client.lab.sleep(LOOK_FOR_WORK).await,
             }
         }
     }

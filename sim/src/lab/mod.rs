@@ -15,6 +15,7 @@ mod report;
 mod script;
 mod service;
 mod watcher;
+mod words;
 
 pub use render::{Detail, Line};
 pub use report::{Outcome, Report, Summary};

@@ -252,6 +252,7 @@ impl Control {
                     })
                 })
             }
+            Moment::Answered { client, count } => self.shared.answered(*client) >= *count,
             Moment::LeaderAmong(who) => {
                 let who = self.resolve(who);
                 self.leader_of(who).is_some()

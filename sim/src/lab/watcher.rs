@@ -2,7 +2,7 @@
 
 use super::Record;
 use super::render::{Line, Recorder};
-use crate::history::{At, Call, History, Operation, Outcome, Reply};
+use crate::history::{At, Call, History, OpId, Outcome, Reply};
 use crate::kv::Lost;
 use crate::oracle::{Fact, Oracle, Violation, violated};
 use crate::plan::Plan;
@@ -74,7 +74,7 @@ pub(super) struct Watcher {
     /// What clients of a key/value service did and were told.
     pub history: History,
     /// The operation that each of them has begun: where it stands in the history.
-    open: BTreeMap<u32, usize>,
+    open: BTreeMap<u32, OpId>,
     /// What a client is about to report.
     call: Option<Call>,
     outcome: Option<Result<Reply, Lost>>,
@@ -141,17 +141,18 @@ impl Watcher {
 
     fn invoked(&mut self, stamp: Stamp, process: u32) {
         let Some(call) = self.call.take() else { return };
-        self.open.insert(process, self.history.operations.len());
-        self.history.operations.push(Operation { process, call, invoked: at(stamp), outcome: Outcome::Unknown });
+        let op = self.history.invoke(process, call, at(stamp));
+        self.open.insert(process, op);
     }
 
     fn returned(&mut self, stamp: Stamp, process: u32) {
-        let (Some(nth), Some(outcome)) = (self.open.remove(&process), self.outcome.take()) else { return };
-        self.history.operations[nth].outcome = match outcome {
+        let (Some(op), Some(outcome)) = (self.open.remove(&process), self.outcome.take()) else { return };
+        let outcome = match outcome {
             Ok(reply) => Outcome::Ok { reply, at: at(stamp) },
             Err(Lost::Refused) => Outcome::Fail { at: at(stamp) },
             Err(Lost::Unknown) => Outcome::Unknown,
         };
+        self.history.ret(op, outcome);
     }
 
     pub fn take_lines(&mut self) -> Vec<Line> {

@@ -1,6 +1,6 @@
 //! What a plan must satisfy before it is run: a plan that is impossible is refused and not half carried out.
 
-use super::{Act, FORMAT, Moment, Plan, Selector, Step};
+use super::{Act, Client, FORMAT, Moment, Plan, Selector, Step};
 use std::collections::BTreeSet;
 
 /// Why a plan is refused.
@@ -157,6 +157,7 @@ impl<'a> Names<'a> {
                     self.selector(place, on)
                 }
                 Moment::Held { rule, .. } => self.rule(place, rule),
+                Moment::Answered { client, .. } => self.client(place, *client),
             },
             Step::Sleep(_)
             | Step::ExpectStableTerm { .. }
@@ -170,6 +171,15 @@ impl<'a> Names<'a> {
             Ok(())
         } else {
             Self::fail(place, format!("nothing was proposed as `{tag}` before"))
+        }
+    }
+
+    fn client(&self, place: &str, client: u32) -> Result<(), PlanError> {
+        let there = client > 0 && self.plan.clients.get(client as usize - 1).is_some_and(Client::is_kv);
+        if there {
+            Ok(())
+        } else {
+            Self::fail(place, format!("there is no client {client} of a key/value service"))
         }
     }
 
@@ -219,6 +229,7 @@ impl<'a> Names<'a> {
                 self.bound.insert(name);
                 Ok(())
             }
+            Act::Ask { client, .. } => self.client(place, *client),
             Act::Count(name) => {
                 self.counts.insert(name);
                 Ok(())

@@ -125,9 +125,9 @@ pub enum Op {
 }
 
 impl Client {
-    /// Whether it is a client of a key/value service.
+    /// Whether it is a client of a key/value service. One that has nothing of its own to do is: it waits to be asked.
     pub fn is_kv(&self) -> bool {
-        self.ops.iter().any(|op| matches!(op, Op::Kv { .. }))
+        self.ops.is_empty() || self.ops.iter().any(|op| matches!(op, Op::Kv { .. }))
     }
 }
 

@@ -3,6 +3,7 @@
 //! About twenty verbs, enough for the course's tests, which are reactive ("wait for a leader, cut it off, the
 //! others must elect another"), and yet data: they print, can be saved, edited and shrunk.
 
+use super::kv::KvOp;
 use super::selector::Selector;
 use crate::raft::Part;
 use labrpc::sim::{DiskWeather, Edge, Effect, NetWeather, Span, Spread};
@@ -176,6 +177,14 @@ pub enum Act {
         /// Whom.
         from: Selector,
     },
+    /// Have a client of a key/value service do an operation when it has done all that came before, without waiting
+    /// for it.
+    Ask {
+        /// Which client, from 1.
+        client: u32,
+        /// What.
+        op: KvOp,
+    },
     /// Give servers a name that stays, whatever becomes of them.
     Bind {
         /// The name.
@@ -339,6 +348,13 @@ pub enum Moment {
     Snapshot(Selector),
     /// One of these leads.
     LeaderAmong(Selector),
+    /// A client has done so many of the operations that it was asked for, whatever came of them.
+    Answered {
+        /// Which client, from 1.
+        client: u32,
+        /// How many, counted from the beginning of the run.
+        count: u32,
+    },
 }
 
 /// What it means that something has not happened in time.

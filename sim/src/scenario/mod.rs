@@ -1,5 +1,6 @@
 //! Scenarios: functions from a seed to a plan.
 
+pub mod kv;
 pub mod raft;
 
 use crate::plan::Plan;
@@ -118,6 +119,18 @@ pub struct Suite {
 }
 
 impl Suite {
+    /// Those of these scenarios that make sense for a system.
+    fn of<'a>(system: Arc<dyn RaftSystem>, all: impl Iterator<Item = &'a Scenario>) -> Suite {
+        let mut suite = Suite { name: system.name(), system, scenarios: Vec::new(), left_out: Vec::new() };
+        for scenario in all {
+            match scenario.lacks(&*suite.system) {
+                lacks if lacks.is_empty() => suite.scenarios.push(*scenario),
+                lacks => suite.left_out.push((*scenario, lacks)),
+            }
+        }
+        suite
+    }
+
     /// The plan of a scenario for a seed, with a bug planted or not.
     pub fn plan(&self, scenario: &Scenario, seed: u64, bug: Option<&str>) -> Plan {
         let mut draw = raft::Draw::new(scenario.name, seed, &*self.system);

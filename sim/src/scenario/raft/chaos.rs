@@ -23,7 +23,7 @@ const DURATION: u64 = 12_000_000;
 /// One fault of a family, and what undoes it.
 type Family = fn(&mut Draw) -> (Act, Option<Act>);
 
-fn chaos(draw: &mut Draw, snapshots: bool) -> Plan {
+pub(in crate::scenario) fn chaos(draw: &mut Draw, snapshots: bool) -> Plan {
     let servers = *draw.rng.pick(&[3, 3, 5, 5, 5, 1, 2, 4, 7]);
     let mut plan = if snapshots { draw.plan_with_snapshots(servers) } else { draw.plan_with_knobs(servers) };
     plan.net = net(draw);

@@ -1,6 +1,6 @@
 //! The scenarios of the first lab: the course's, under their usual names, and those that ports left out.
 
-mod chaos;
+pub(super) mod chaos;
 mod directed;
 mod disks;
 mod networks;
@@ -17,7 +17,7 @@ use labrpc::sim::{NetWeather, Span, Spread, Tail};
 use std::sync::Arc;
 
 /// What the course calls the election timeout: the time in which a leader must be there.
-const ELECTION: Span = Span::secs(1);
+pub(super) const ELECTION: Span = Span::secs(1);
 
 /// The suite for a Raft.
 pub fn suite(system: Arc<dyn RaftSystem>) -> Suite {
@@ -34,14 +34,7 @@ pub fn suite(system: Arc<dyn RaftSystem>) -> Suite {
         directed::PERSISTENCE,
         directed::SNAPSHOTS,
     ];
-    let mut suite = Suite { name: system.name(), system, scenarios: Vec::new(), left_out: Vec::new() };
-    for scenario in all.into_iter().flatten() {
-        match scenario.lacks(&*suite.system) {
-            lacks if lacks.is_empty() => suite.scenarios.push(*scenario),
-            lacks => suite.left_out.push((*scenario, lacks)),
-        }
-    }
-    suite
+    Suite::of(system, all.into_iter().flatten())
 }
 
 impl Plan {
@@ -73,14 +66,14 @@ impl Draw {
     }
 
     /// An empty plan with the usual knobs, as far as the system has them.
-    fn plan(&mut self, servers: u32) -> Plan {
+    pub(super) fn plan(&mut self, servers: u32) -> Plan {
         let mut plan = Plan::new(self.name, self.seed, servers);
         plan.knobs = self.able(Knobs::default());
         plan
     }
 
     /// An empty plan. Every fourth seed runs with the course's own settings, the others with what they draw.
-    fn plan_with_knobs(&mut self, servers: u32) -> Plan {
+    pub(super) fn plan_with_knobs(&mut self, servers: u32) -> Plan {
         let mut plan = self.plan(servers);
         if !self.seed.is_multiple_of(4) {
             plan.knobs = Knobs::draw(&mut self.rng);
@@ -159,7 +152,7 @@ impl Plan {
 }
 
 /// The course's unreliable network: short delays, and one in ten requests and replies lost.
-fn unreliable() -> NetWeather {
+pub(super) fn unreliable() -> NetWeather {
     NetWeather {
         delay: Spread::of(Span::micros(200), Span::millis(27)),
         drop: 100_000,
