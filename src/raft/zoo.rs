@@ -34,10 +34,10 @@ pub fn directed(bug: Bug) -> (&'static str, &'static str) {
         Bug::NoFsync => ("power-lost-by-all", "persist-before-send"),
         Bug::StaleInstallRollsBack => ("snapshot-that-comes-twice", "monotonic"),
         Bug::OlderLocalSnapshotWins => ("snapshot-of-a-slow-service", "snapshot-honest"),
-        Bug::InstallKeepsConflict => ("snapshot-over-a-stale-suffix", "progress"),
+        Bug::InstallKeepsConflict => ("snapshot-over-a-stale-suffix", "persist-before-send"),
         Bug::BoundaryTermWrong => ("followers-compacted-to-the-end", "progress"),
         Bug::ApplyRacesInstall => ("snapshot-behind-a-queue", "apply-order"),
         Bug::SnapshotNeverSentWhenIdle => ("laggard-of-an-idle-leader", "agreement"),
-        Bug::ApplyUncommitted => ("commands-at-an-isolated-leader", "ordering"),
+        Bug::ApplyUncommitted => ("commands-at-an-isolated-leader", "commit-quorum"),
     }
 }

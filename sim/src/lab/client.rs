@@ -80,13 +80,13 @@ impl Session {
         }
     }
 
-    /// Whether the server applies the command where it said it would. The index alone proves nothing.
+    /// Whether the server applies the command where it said it would. The index alone proves nothing. (Where its
+    /// service has jumped over the index with a snapshot, nobody can tell.)
     async fn told(&self, node: NodeId, index: Index, hash: u64, deadline: Time) -> bool {
         loop {
             let (applied, is_ours) = self.lab.with_hook(|watcher: &mut Watcher| {
-                let known = &watcher.oracle.known;
-                let is_ours = known.committed(index).is_some_and(|entry| entry.hash == hash);
-                (known.server(node).applied >= index, is_ours)
+                let is_ours = watcher.applied_at(node, index) == Some(hash);
+                (watcher.oracle.known.server(node).applied >= index, is_ours)
             });
             if applied {
                 return is_ours;

@@ -130,7 +130,15 @@ impl Shared {
             let (term, leads) = peer.state();
             (*of_boot == boot && leads).then_some((node, term))
         });
-        claims.max_by_key(|(node, term)| (*term, Reverse(*node)))
+        let claims: Vec<(NodeId, Term)> = claims.collect();
+        let broken = lab.with_hook(|watcher: &mut Watcher| {
+            claims.iter().for_each(|(node, term)| watcher.claims(*node, *term));
+            watcher.violation.is_some()
+        });
+        if broken {
+            lab.order(Command::End);
+        }
+        claims.into_iter().max_by_key(|(node, term)| (*term, Reverse(*node)))
     }
 }
 

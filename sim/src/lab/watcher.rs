@@ -65,6 +65,8 @@ pub(super) struct Watcher {
     pub damaged: NodeSet,
     /// Servers that refused to start.
     pub refused: NodeSet,
+    /// What the service of each server has applied in this boot: hashes by index.
+    applied: Vec<BTreeMap<Index, u64>>,
     /// The highest index that any service has applied: from then on a client may know of it.
     pub served: Index,
     traffic: Vec<(Kind, Direction, Traffic)>,
@@ -94,6 +96,7 @@ impl Watcher {
             cut: NodeSet::NONE,
             damaged: NodeSet::NONE,
             refused: NodeSet::NONE,
+            applied: vec![BTreeMap::new(); servers],
             served: Index(0),
             traffic: Vec::new(),
             waiters: Vec::new(),
@@ -179,6 +182,17 @@ impl Watcher {
         self.waiters.extract_if(.., hit).for_each(|(_, waker)| waker.wake());
     }
 
+    /// The hash of what the service of a server has applied at `index` in this boot.
+    pub fn applied_at(&self, node: NodeId, index: Index) -> Option<u64> {
+        self.applied[node.slot()].get(&index).copied()
+    }
+
+    /// A server was asked, and says that it leads.
+    pub fn claims(&mut self, node: NodeId, term: Term) {
+        let stamp = self.oracle.known.stamp;
+        self.tell(stamp, &Fact::Claims { node, term });
+    }
+
     fn is_server(&self, node: NodeId) -> bool {
         self.oracle.known.is_server(node)
     }
@@ -223,6 +237,7 @@ impl Watcher {
     }
 
     fn booting(&mut self, stamp: Stamp, node: NodeId, view: &View<'_>) {
+        self.applied[node.slot()].clear();
         let was_pending = std::mem::take(&mut self.pending[node.slot()]) || view.has_pending(node);
         self.refused.remove(node);
         // Where nothing was pending and no power failed, the disk is what was followed so far, byte for byte.
@@ -247,6 +262,7 @@ impl Watcher {
             (what::APPLY, Some(node)) => {
                 let term = second.checked_sub(1).map(Term);
                 self.served = self.served.max(Index(first));
+                self.applied[node.slot()].insert(Index(first), third);
                 self.tell(stamp, &Fact::Applied { node, index: Index(first), term, hash: third });
                 self.wake_for(node, Index(first));
             }

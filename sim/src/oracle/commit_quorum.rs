@@ -1,6 +1,6 @@
 //! What a leader commits is of its term and on the disks of a majority.
 
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
+use super::{Card, Fact, Invariant, Known, LogView, Needs, Sort, Verdict, When};
 use labrpc::{Event, Index, NodeId, Role};
 
 static CARD: Card = Card {
@@ -27,8 +27,9 @@ impl Invariant for CommitQuorum {
             Fact::Emitted { node, event: Event::Committed { index } } => committed(known, *node, *index),
             // One that says nothing shows what it takes for committed by applying it.
             Fact::Applied { node, index, hash, .. } if *index > known.commit() => {
-                let Some(item) = known.server(*node).durable.log.get(*index) else { return Ok(()) };
-                if item.hash == *hash { on_a_majority(known, *node, "applies", *index) } else { Ok(()) }
+                let holds = |log: &LogView| log.get(*index).map_or(*index <= log.base, |item| item.hash == *hash);
+                let copies = known.servers().filter(|(_, server)| holds(&server.durable.log)).count();
+                majority(known, *node, "applies", *index, copies)
             }
             _ => Ok(()),
         }
@@ -37,7 +38,12 @@ impl Invariant for CommitQuorum {
 
 fn committed(known: &Known, leader: NodeId, index: Index) -> Verdict {
     let Some(memory) = known.memory(leader) else { return Ok(()) };
-    let Some(item) = memory.log.get(index).filter(|_| memory.role == Role::Leader) else { return Ok(()) };
+    let Some(item) = memory.log.get(index) else { return Ok(()) };
+    if memory.role != Role::Leader {
+        // A follower is told what is committed, and the leader said so before. One that says more has made it up.
+        let copies = known.durable_copies(index, item.term, item.hash);
+        return if index > known.commit() { majority(known, leader, "commits", index, copies) } else { Ok(()) };
+    }
     if item.term != memory.term {
         return Err(format!(
             "{leader} leads {} and commits {index}, an entry of {}, by itself",
@@ -46,11 +52,6 @@ fn committed(known: &Known, leader: NodeId, index: Index) -> Verdict {
     }
     let copies = known.durable_copies(index, item.term, item.hash);
     majority(known, leader, "commits", index, copies)
-}
-
-fn on_a_majority(known: &Known, node: NodeId, does: &str, index: Index) -> Verdict {
-    let Some(item) = known.server(node).durable.log.get(index) else { return Ok(()) };
-    majority(known, node, does, index, known.durable_copies(index, item.term, item.hash))
 }
 
 fn majority(known: &Known, node: NodeId, does: &str, index: Index, copies: usize) -> Verdict {
@@ -94,6 +95,26 @@ mod tests {
         story.holds(1, 2, 2, "b");
         story.holds(2, 2, 2, "b");
         assert_eq!(commit(&mut story, 2), Ok(()), "it is committed by one of the current term behind it");
+    }
+
+    #[test]
+    fn a_follower_does_not_commit_what_no_majority_holds() {
+        let mut story = Story::new(3, CommitQuorum);
+        story.enters(1, 1, None);
+        story.holds(1, 1, 1, "a");
+        assert!(commit(&mut story, 1).unwrap_err().contains("1 of 3"));
+        story.holds(2, 1, 1, "a");
+        assert_eq!(commit(&mut story, 1), Ok(()));
+    }
+
+    #[test]
+    fn what_is_applied_is_on_disks_and_not_something_else() {
+        let mut story = Story::new(3, CommitQuorum);
+        assert!(story.applies(1, 1, "a").is_err(), "it is on nobody's disk");
+        for server in 1..=3 {
+            story.stores(server, super::super::testing::entry(1, 1, "b")).unwrap();
+        }
+        assert!(story.applies(1, 1, "a").is_err(), "there is something else on all disks");
     }
 
     #[test]

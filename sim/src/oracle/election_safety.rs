@@ -11,7 +11,7 @@ static CARD: Card = Card {
     source: "Figure 3, §5.2, §5.4.3",
     lesson: "Two leaders in a term mean that some server voted twice or that somebody counted wrongly. Look for \
              the server whose vote both have, and for what it had on its disk when it voted.",
-    watches: &[Sort::StoresHard, Sort::SaysRole, Sort::SendsAsLeader],
+    watches: &[Sort::StoresHard, Sort::SaysRole, Sort::SendsAsLeader, Sort::Claims],
     when: When::After,
     needs: Needs::Nothing,
 };
@@ -61,7 +61,9 @@ impl Invariant for ElectionSafety {
             Fact::Emitted { node, event: Event::Role { role: Role::Leader, term } } => {
                 self.elected(known, *node, *term)
             }
-            // One that says nothing shows by its messages that it leads.
+            // One that says nothing of itself says who leads to whoever asks.
+            Fact::Claims { node, term } => self.elected(known, *node, *term),
+            // Or it shows by its messages that it leads.
             Fact::Sent { packet, wire: Some(WireFacts::Append { term, .. } | WireFacts::Install { term, .. }) } => {
                 self.leads(packet.from, *term)
             }

@@ -98,6 +98,13 @@ pub enum Fact<'a> {
         /// Something was pending when it went down, which may have survived or not.
         was_pending: bool,
     },
+    /// A server believes that it leads, as whoever asks it is told.
+    Claims {
+        /// Who.
+        node: NodeId,
+        /// Which term.
+        term: Term,
+    },
     /// A server is down.
     Crashed {
         /// Who.
@@ -160,6 +167,8 @@ pub enum Sort {
     Read,
     /// [`Fact::Booting`].
     Booting,
+    /// [`Fact::Claims`].
+    Claims,
     /// [`Fact::Crashed`].
     Crashed,
 }
@@ -205,6 +214,7 @@ impl Fact<'_> {
             Fact::Acked { .. } => Sort::Acked,
             Fact::Read { .. } => Sort::Read,
             Fact::Booting { .. } => Sort::Booting,
+            Fact::Claims { .. } => Sort::Claims,
             Fact::Crashed { .. } => Sort::Crashed,
         }
     }
@@ -236,8 +246,6 @@ pub struct Memory {
     pub commit: Index,
     /// As a leader: what it knows of followers (match index, next index).
     pub progress: BTreeMap<NodeId, (Index, Index)>,
-    /// The highest entry that it acknowledged, and to the leader of which term.
-    pub acked: (Term, Index),
 }
 
 /// One server.
@@ -249,6 +257,8 @@ pub struct Server {
     pub durable: Durable,
     /// What it says of its memory; none if it has not said anything in this boot.
     pub memory: Option<Memory>,
+    /// The highest entry that it acknowledged, in this boot or before, and to the leader of which term.
+    pub acked: (Term, Index),
     /// The highest entry that its service has applied in this boot.
     pub applied: Index,
     /// Whether its service has begun: nothing applied is not the same as nothing there.
@@ -307,7 +317,8 @@ impl Known {
     /// A cluster of servers 1 to `servers`, with empty disks.
     pub fn new(servers: u32) -> Known {
         let durable = Durable { term: Term(0), vote: None, log: LogView::new() };
-        let server = Server { up: false, durable, memory: None, applied: Index(0), applied_any: false };
+        let acked = (Term(0), Index(0));
+        let server = Server { up: false, durable, memory: None, acked, applied: Index(0), applied_any: false };
         Known {
             stamp: Stamp { at: Time::ZERO, nth: 0 },
             servers: vec![server; servers as usize + 1],
@@ -397,9 +408,8 @@ impl Known {
             Fact::Durable { node, fact } => self.learn_durable(node, fact),
             Fact::Sent { packet, wire: Some(WireFacts::AppendReply { term, matched: Some(matched) }) }
             | Fact::Sent { packet, wire: Some(WireFacts::InstallReply { term, matched: Some(matched) }) } => {
-                if let Some(memory) = &mut self.servers[packet.from.slot()].memory {
-                    memory.acked = memory.acked.max((*term, *matched));
-                }
+                let server = &mut self.servers[packet.from.slot()];
+                server.acked = server.acked.max((*term, *matched));
             }
             Fact::Applied { node, index, term, hash } => self.learn_applied(node, index, term, hash),
             Fact::Restored { node, index, .. } => {
@@ -433,7 +443,6 @@ impl Known {
                 log: server.durable.log.clone(),
                 commit: snapshot.0,
                 progress: BTreeMap::new(),
-                acked: (Term(0), Index(0)),
             });
             return;
         }

@@ -33,7 +33,7 @@ impl Invariant for NoUnAppend {
                         memory.commit
                     ));
                 }
-                let (term, acked) = memory.acked;
+                let (term, acked) = known.server(*node).acked;
                 if term == memory.term && *from <= acked {
                     return Err(format!(
                         "{node} cuts its log at {from}, and has acknowledged {acked} to the leader of {term}"
@@ -42,6 +42,13 @@ impl Invariant for NoUnAppend {
                 keeps_committed(known, *node, "", &memory.log, *from)
             }
             Fact::Durable { node, fact: DiskFact::Cut { from } } => {
+                let server = known.server(*node);
+                let (term, acked) = server.acked;
+                if term == server.durable.term && *from <= acked {
+                    return Err(format!(
+                        "the disk of {node} ends in front of {from}; {acked} was acknowledged to the leader of {term}"
+                    ));
+                }
                 keeps_committed(known, *node, " on its disk", &known.server(*node).durable.log, *from)
             }
             _ => Ok(()),
@@ -75,6 +82,19 @@ mod tests {
         assert!(story.says(2, Event::Truncated { from: Index(1) }).unwrap_err().contains("acknowledged"));
         story.enters(2, 2, None);
         assert_eq!(story.says(2, Event::Truncated { from: Index(1) }), Ok(()), "a new leader may see it otherwise");
+    }
+
+    #[test]
+    fn an_acknowledged_entry_stays_on_the_disk_across_a_crash() {
+        let mut story = Story::new(3, NoUnAppend);
+        story.stores(2, DiskFact::Hard { term: Term(1), vote: None }).unwrap();
+        story.enters(2, 1, None);
+        story.holds(2, 1, 1, "a");
+        story.sends(2, 1, &WireFacts::AppendReply { term: Term(1), matched: Some(Index(1)) }).unwrap();
+        story.tell(&Fact::Crashed { node: NodeId(2) }).unwrap();
+        assert!(story.stores(2, DiskFact::Cut { from: Index(1) }).unwrap_err().contains("was acknowledged"));
+        story.stores(2, DiskFact::Hard { term: Term(2), vote: None }).unwrap();
+        assert_eq!(story.stores(2, DiskFact::Cut { from: Index(1) }), Ok(()), "a new leader may see it otherwise");
     }
 
     #[test]

@@ -57,11 +57,19 @@ fn voted(known: &Known, voter: NodeId, term: Term, candidate: NodeId) -> Verdict
 }
 
 fn holds(known: &Known, follower: NodeId, matched: Index) -> Verdict {
-    let last = known.server(follower).durable.log.last();
+    let server = known.server(follower);
+    let last = server.durable.log.last();
     if last < matched {
         return Err(format!("{follower} acknowledges entries up to {matched}; its disk holds them up to {last}"));
     }
-    Ok(())
+    // It acknowledges what is in its memory; the disk may still hold what that has replaced.
+    let held = server.memory.as_ref().and_then(|memory| memory.log.chain_at(matched));
+    match (held, server.durable.log.chain_at(matched)) {
+        (Some(held), Some(stored)) if held != stored => {
+            Err(format!("{follower} acknowledges entries up to {matched}; its disk still holds others there"))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +96,20 @@ mod tests {
         assert!(story.sends(1, 2, &ask).unwrap_err().contains("while its disk is in T0"));
         story.stores(1, DiskFact::Hard { term: Term(1), vote: Some(NodeId(1)) }).unwrap();
         assert_eq!(story.sends(1, 2, &ask), Ok(()));
+    }
+
+    #[test]
+    fn an_acknowledged_entry_is_not_what_it_replaces() {
+        let mut story = Story::new(3, PersistBeforeSend);
+        story.holds(2, 1, 1, "old");
+        story.enters(2, 2, None);
+        story.says(2, labrpc::Event::Truncated { from: Index(1) }).unwrap();
+        story.says(2, appended(1, 2, "new")).unwrap();
+        let ack = WireFacts::AppendReply { term: Term(2), matched: Some(Index(1)) };
+        assert!(story.sends(2, 1, &ack).unwrap_err().contains("still holds others"));
+        story.stores(2, DiskFact::Cut { from: Index(1) }).unwrap();
+        story.stores(2, entry(1, 2, "new")).unwrap();
+        assert_eq!(story.sends(2, 1, &ack), Ok(()));
     }
 
     #[test]
