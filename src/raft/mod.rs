@@ -14,7 +14,7 @@
 //!
 //! All but `node` is pure: the same inputs give the same outputs.
 
-mod bugs;
+pub(crate) mod bugs;
 mod config;
 mod core;
 mod election;
@@ -39,7 +39,7 @@ pub use bugs::Bug;
 pub use config::Config;
 pub use core::{Input, Raft, View};
 pub use log::{Log, LogWrite};
-pub use node::{Delivery, Node, Options, StartError};
+pub use node::{Asked, Delivery, Node, Options, StartError};
 pub use progress::{Mode, Progress};
 pub use quorum::Quorum;
 pub use ready::{Apply, Content, Outgoing, Piece, Ready, SnapshotWrite, Unavailable, Write};

@@ -22,7 +22,7 @@ use labrpc::persister::{Persister, PersisterBug, Refused};
 use labrpc::wal::Records;
 use labrpc::{DiskError, Env, NodeId, Sleep, Time};
 use std::collections::{BTreeMap, VecDeque};
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -72,6 +72,18 @@ pub enum Delivery {
 #[derive(Clone)]
 pub struct Node {
     shared: Arc<Shared>,
+}
+
+/// An answer that is on its way.
+pub struct Asked<T>(oneshot::Receiver<Result<T, Unavailable>>);
+
+impl<T> Future for Asked<T> {
+    type Output = Result<T, Unavailable>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T, Unavailable>> {
+        // The driver answers all; one that is gone leads nothing.
+        Pin::new(&mut self.0).poll(context).map(|answer| answer.unwrap_or(Err(Unavailable::NotLeader(None))))
+    }
 }
 
 /// What the service and the driver share. No lock is held while anybody waits.
@@ -189,9 +201,14 @@ impl Node {
     /// # Errors
     /// [`Unavailable`]: nothing was put into any log.
     pub async fn start(&self, command: Bytes) -> Result<EntryId, Unavailable> {
+        self.ask_start(command).await
+    }
+
+    /// [`Node::start`] for those who poll several things at once: it is asked now, whether or not it is polled.
+    pub fn ask_start(&self, command: Bytes) -> Asked<EntryId> {
         let (send, answer) = oneshot::channel();
         self.call(Call::Start(command, send));
-        answer.await.unwrap_or(Err(Unavailable::NotLeader(None)))
+        Asked(answer)
     }
 
     /// An index such that a read of the service's state answers for everything that was committed when this
@@ -200,9 +217,14 @@ impl Node {
     /// # Errors
     /// [`Unavailable`]: ask another server, or later.
     pub async fn read(&self) -> Result<Index, Unavailable> {
+        self.ask_read().await
+    }
+
+    /// [`Node::read`] for those who poll several things at once: it is asked now, whether or not it is polled.
+    pub fn ask_read(&self) -> Asked<Index> {
         let (send, answer) = oneshot::channel();
         self.call(Call::Read(send));
-        answer.await.unwrap_or(Err(Unavailable::NotLeader(None)))
+        Asked(answer)
     }
 
     /// The term, and whether this server believes that it leads it.
@@ -241,7 +263,8 @@ impl Node {
         poll_fn(|context| self.poll_deliver(context)).await
     }
 
-    /// [`Node::deliver`] for those who poll several things at once.
+    /// [`Node::deliver`] for those who poll several things at once. Whoever waits here is woken also when the server
+    /// gains or loses leadership, which [`Node::state`] tells.
     pub fn poll_deliver(&self, context: &mut Context<'_>) -> Poll<Delivery> {
         lock(&self.shared.deliveries).poll(context)
     }
@@ -301,7 +324,7 @@ impl Driver {
     async fn run(mut self: Box<Self>) {
         loop {
             let ready = self.raft.ready();
-            *lock(&self.shared.view) = self.raft.view();
+            self.show_view();
             self.carry_out(ready);
             if let Err(error) = poll_fn(|context| self.poll_inputs(context)).await {
                 // After a failed write or sync nobody knows what is on the disk. Going on would promise what may
@@ -309,6 +332,16 @@ impl Driver {
                 let why = format!("{error}; the server stops and must be restarted when the disk works again");
                 self.env.halt(&why).await;
             }
+        }
+    }
+
+    /// Shows the service how things stand, and wakes it if leadership has changed: its callers wait for that.
+    fn show_view(&mut self) {
+        let view = self.raft.view();
+        let before = std::mem::replace(&mut *lock(&self.shared.view), view);
+        let leads = |view: &View| (view.role == Role::Leader).then_some(view.term);
+        if leads(&before) != leads(&view) {
+            lock(&self.shared.deliveries).wake();
         }
     }
 

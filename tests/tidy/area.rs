@@ -130,7 +130,7 @@ const AREAS: &[Area] = &[
         ..INSIDE
     },
     Area {
-        places: &["src/lib.rs", "src/*/mod.rs", "src/*/node.rs"],
+        places: &["src/lib.rs", "src/*/mod.rs", "src/*/node.rs", "src/*/server.rs", "src/*/clerk.rs"],
         may_name: &["labgob", "labrpc", "shardlab", "futures"],
         ..INSIDE
     },
