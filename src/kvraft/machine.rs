@@ -3,7 +3,7 @@
 use super::operation::{Answer, Command, Expect, MAX_SCAN, MAX_SCAN_BYTES, MAX_VALUE, Query, Reply};
 use crate::rsm::chunks;
 use crate::rsm::digest::{self, Growing};
-use crate::rsm::{Malformed, StateMachine, TooLarge};
+use crate::rsm::machine::{Malformed, StateMachine, TooLarge};
 use bytes::Bytes;
 use labrpc::Index;
 use std::collections::BTreeMap;

@@ -9,6 +9,8 @@
 
 mod clerk;
 mod machine;
+#[cfg(test)]
+mod machine_tests;
 mod operation;
 mod server;
 

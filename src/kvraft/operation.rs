@@ -3,7 +3,7 @@
 //! A key is absent, with version 0, or present, with a value and a version from 1 on. Every write gives the next
 //! version; a key that was deleted begins again at 1.
 
-use crate::rsm::TooLarge;
+use crate::rsm::machine::TooLarge;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 

@@ -11,6 +11,7 @@
 use super::bugs::{Bug, bug};
 use super::config::Config;
 use super::core::{Input, Raft, View};
+use super::mailbox::{Asked, Mailbox, lock};
 use super::message::{Install, Message};
 use super::ready::{Apply, Content, Outgoing, Piece, Ready, SnapshotWrite, Unavailable, Write};
 use super::storage;
@@ -21,12 +22,12 @@ use futures::future::BoxFuture;
 use labrpc::persister::{Persister, PersisterBug, Refused};
 use labrpc::wal::Records;
 use labrpc::{DiskError, Env, NodeId, Sleep, Time};
-use std::collections::{BTreeMap, VecDeque};
-use std::future::{Future, poll_fn};
+use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 /// The log on the disk is rewritten when it is this many times as large as what it has to say, and larger than
 /// [`REWRITE_ABOVE`] bytes.
@@ -74,18 +75,6 @@ pub struct Node {
     shared: Arc<Shared>,
 }
 
-/// An answer that is on its way.
-pub struct Asked<T>(oneshot::Receiver<Result<T, Unavailable>>);
-
-impl<T> Future for Asked<T> {
-    type Output = Result<T, Unavailable>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T, Unavailable>> {
-        // The driver answers all; one that is gone leads nothing.
-        Pin::new(&mut self.0).poll(context).map(|answer| answer.unwrap_or(Err(Unavailable::NotLeader(None))))
-    }
-}
-
 /// What the service and the driver share. No lock is held while anybody waits.
 struct Shared {
     view: Mutex<View>,
@@ -95,43 +84,6 @@ struct Shared {
     applied_wanted: AtomicBool,
     calls: Mutex<Mailbox<Call>>,
     deliveries: Mutex<Mailbox<Delivery>>,
-}
-
-/// A queue with one reader.
-struct Mailbox<T> {
-    items: VecDeque<T>,
-    reader: Option<Waker>,
-}
-
-impl<T> Mailbox<T> {
-    fn new() -> Mutex<Mailbox<T>> {
-        Mutex::new(Mailbox { items: VecDeque::new(), reader: None })
-    }
-
-    fn push(&mut self, item: T) {
-        self.items.push_back(item);
-        self.wake();
-    }
-
-    fn wake(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
-    }
-
-    fn poll(&mut self, context: &Context<'_>) -> Poll<T> {
-        match self.items.pop_front() {
-            Some(item) => Poll::Ready(item),
-            None => {
-                self.reader = Some(context.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the service asks.
@@ -365,7 +317,7 @@ impl Driver {
         }
         while fed < bound {
             match self.poll_one(now, context) {
-                Poll::Ready(Ok(input)) => input.into_iter().for_each(|input| self.raft.step(now, input)),
+                Poll::Ready(Ok(input)) => input.into_iter().for_each(|input| self.feed(now, input)),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending if fed == 0 => {
                     self.asked = false;
@@ -379,6 +331,12 @@ impl Driver {
             fed += 1;
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn feed(&mut self, now: Time, input: Input) {
+        // A lease must not have ended when the read was asked for, which may be later than the look at the clock.
+        let leased = self.config.lease.is_some() && matches!(input, Input::Read { .. });
+        self.raft.step(if leased { self.env.now() } else { now }, input);
     }
 
     /// One input. The sources take turns in being asked first, so that none starves another.

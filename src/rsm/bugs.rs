@@ -1,7 +1,7 @@
 //! Bugs that can be planted in a replicated service and its clients, one at a time, for the laboratory to find.
 
 use crate::bugs::bugs;
-use crate::raft;
+use crate::raft::bugs as raft;
 
 bugs! { ($) rsm ALL
     // Sessions.
@@ -40,10 +40,10 @@ bugs! { ($) rsm ALL
 
 impl Bug {
     /// The bug of Raft that it is, for those that are made further down.
-    pub fn in_raft(self) -> Option<raft::bugs::Bug> {
+    pub fn in_raft(self) -> Option<raft::Bug> {
         match self {
-            Bug::ReadIndexBeforeTermCommit => Some(raft::bugs::Bug::ReadIndexBeforeTermCommit),
-            Bug::LeaseFromReceipt => Some(raft::bugs::Bug::LeaseFromReceipt),
+            Bug::ReadIndexBeforeTermCommit => Some(raft::Bug::ReadIndexBeforeTermCommit),
+            Bug::LeaseFromReceipt => Some(raft::Bug::LeaseFromReceipt),
             _ => None,
         }
     }

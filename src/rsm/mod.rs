@@ -17,13 +17,13 @@
 pub(crate) mod bugs;
 pub mod chunks;
 pub mod clerk;
-mod config;
+pub(crate) mod config;
 pub mod digest;
-mod machine;
+pub(crate) mod machine;
 pub mod message;
-mod replica;
+pub(crate) mod replica;
 pub mod server;
-mod sessions;
+pub(crate) mod sessions;
 
 pub use bugs::Bug;
 pub use clerk::{Clerk, Failure, Patience};

@@ -164,3 +164,84 @@ impl<R: Clone + Hash + Serialize + DeserializeOwned> Sessions<R> {
         Ok(sessions)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sessions() -> Sessions<u64> {
+        Sessions::new(Config::default())
+    }
+
+    fn reloaded(sessions: &Sessions<u64>) -> Sessions<u64> {
+        let mut bytes = Vec::new();
+        sessions.save(&mut bytes);
+        let mut rest = &*bytes;
+        let loaded = Sessions::load(Config::default(), &mut rest).expect("it was saved a moment ago");
+        assert!(rest.is_empty());
+        assert_eq!(loaded.digest(), sessions.digest());
+        loaded
+    }
+
+    #[test]
+    fn an_operation_is_fresh_once_and_its_reply_is_kept_until_the_next_one() {
+        let mut sessions = sessions();
+        let id = sessions.register(Index(5), 10);
+        assert_eq!(sessions.judge(Index(6), id, 1), Verdict::Fresh);
+        sessions.record(Index(6), id, 1, 77);
+        assert_eq!(sessions.judge(Index(7), id, 1), Verdict::Duplicate(Index(6), 77));
+        // A client that gave up on its second operation goes on with the third; the second may come late.
+        assert_eq!(sessions.judge(Index(8), id, 3), Verdict::Fresh);
+        sessions.record(Index(8), id, 3, 78);
+        assert_eq!(sessions.judge(Index(9), id, 2), Verdict::Stale);
+        assert_eq!(sessions.judge(Index(9), id, 3), Verdict::Duplicate(Index(8), 78));
+    }
+
+    #[test]
+    fn the_smallest_id_goes_and_stays_gone() {
+        let mut sessions = sessions();
+        let [first, second, third] = [3, 4, 9].map(|index| sessions.register(Index(index), 2));
+        assert_eq!(sessions.len(), 2);
+        assert_eq!(sessions.judge(Index(10), first, 1), Verdict::Expired);
+        assert_eq!(sessions.judge(Index(10), SessionId(2), 1), Verdict::Expired, "at or below the watermark");
+        assert_eq!(sessions.judge(Index(10), SessionId(11), 1), Verdict::Unheard);
+        for id in [second, third] {
+            assert_eq!(sessions.judge(Index(10), id, 1), Verdict::Fresh);
+        }
+        sessions.record(Index(10), first, 1, 5);
+        assert_eq!(sessions.len(), 2, "what is gone does not come back");
+        assert_eq!(reloaded(&sessions).judge(Index(11), first, 1), Verdict::Expired, "nor by a snapshot");
+    }
+
+    #[test]
+    fn less_room_than_before_evicts_as_many_as_it_takes() {
+        let mut sessions = sessions();
+        (1..=5).for_each(|index| _ = sessions.register(Index(index), 5));
+        sessions.register(Index(6), 0);
+        assert_eq!(sessions.len(), 1, "there is always room for the one that was just registered");
+    }
+
+    #[test]
+    fn a_snapshot_holds_what_was_done_and_its_reply() {
+        let mut sessions = sessions();
+        let id = sessions.register(Index(1), 10);
+        sessions.record(Index(2), id, 1, 42);
+        assert_eq!(reloaded(&sessions).judge(Index(3), id, 1), Verdict::Duplicate(Index(2), 42));
+    }
+
+    #[test]
+    fn the_digest_depends_on_the_state_and_on_nothing_else() {
+        let mut left = sessions();
+        let mut right = sessions();
+        for index in [1, 2] {
+            left.register(Index(index), 10);
+            right.register(Index(index), 10);
+        }
+        left.record(Index(3), SessionId(1), 1, 7);
+        left.record(Index(4), SessionId(2), 1, 8);
+        right.record(Index(4), SessionId(2), 1, 8);
+        assert_ne!(left.digest(), right.digest());
+        right.record(Index(3), SessionId(1), 1, 7);
+        assert_eq!(left.digest(), right.digest());
+    }
+}
