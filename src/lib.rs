@@ -3,4 +3,7 @@
 #[cfg(not(feature = "sim"))]
 compile_error!("shardlab needs a backend to run on: enable its feature `sim`.");
 
+mod bugs;
+pub mod kvraft;
 pub mod raft;
+pub mod rsm;

@@ -141,10 +141,14 @@ impl Env {
 
     /// The next request. One task of a node accepts them; others may answer.
     pub async fn accept(&self) -> Request {
-        poll_fn(|context| match &self.backend {
+        poll_fn(|context| self.poll_accept(context)).await
+    }
+
+    /// [`Env::accept`] for those who poll several things at once.
+    pub fn poll_accept(&self, context: &mut Context<'_>) -> Poll<Request> {
+        match &self.backend {
             Backend::Sim(env) => env.poll_accept(context),
-        })
-        .await
+        }
     }
 
     /// Answers a request.

@@ -4,43 +4,9 @@
 //! configuration names the bug. Without the feature `zoo` it is the constant `false`, and nothing of it is left
 //! in the program.
 
-use serde::{Deserialize, Serialize};
+use crate::bugs::bugs;
 
-/// Whether a bug is planted in this node.
-macro_rules! bug {
-    ($self:expr, $bug:ident) => {
-        cfg!(feature = "zoo") && $self.config.bug == Some($crate::raft::bugs::Bug::$bug)
-    };
-}
-pub(crate) use bug;
-
-macro_rules! bugs {
-    ($($(#[doc = $doc:expr])+ $name:ident = $label:literal,)+) => {
-        /// A bug that can be planted.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
-        #[serde(rename_all = "kebab-case")]
-        pub enum Bug {
-            $($(#[doc = $doc])+ $name,)+
-        }
-
-        impl Bug {
-            /// Every bug.
-            pub const ALL: &'static [Bug] = &[$(Bug::$name),+];
-
-            /// What it is called on the command line and in plans.
-            pub const fn name(self) -> &'static str {
-                match self { $(Bug::$name => $label),+ }
-            }
-
-            /// What is wrong, in a sentence.
-            pub fn about(self) -> &'static str {
-                match self { $(Bug::$name => concat!($($doc),+).trim()),+ }
-            }
-        }
-    };
-}
-
-bugs! {
+bugs! { ($) raft ALL
     // Elections.
     /// A vote leaves before it is durable (Figure 2: persistent state is updated before responding).
     VoteNotDurable = "vote-not-durable",
@@ -120,4 +86,19 @@ bugs! {
     SnapshotNeverSentWhenIdle = "snapshot-never-sent-when-idle",
     /// Entries are applied when they are in the log, committed or not.
     ApplyUncommitted = "apply-uncommitted",
+
+    ; OF_READS
+    /// A leader gives its commit index to a read before an entry of its own term is committed (thesis 6.4, step 1).
+    ReadIndexBeforeTermCommit = "read-index-before-term-commit",
+    /// A lease counts from when the answers to a heartbeat came, and not from when the heartbeat was sent (thesis
+    /// 6.4.1).
+    LeaseFromReceipt = "lease-from-receipt",
+}
+
+impl Bug {
+    /// Every bug that can be planted in Raft: [`Bug::ALL`], which its own suite is asked to find, and those that only
+    /// the reads of a service show.
+    pub fn every() -> impl Iterator<Item = Bug> {
+        Bug::ALL.iter().chain(Bug::OF_READS).copied()
+    }
 }

@@ -40,8 +40,32 @@ pub struct Config {
     pub max_unapplied: u64,
     /// Most entries of a leader that are not committed yet; beyond, proposals are refused as busy.
     pub max_uncommitted: u64,
+    /// Whether a leader answers reads for a while after a majority has answered it, without asking again (thesis
+    /// 6.4.1), and how far clocks can be trusted for that. Servers then keep away from elections for the shortest
+    /// election timeout after they have heard a leader, and after they have started.
+    pub lease: Option<Drift>,
     /// A planted bug.
     pub bug: Option<Bug>,
+}
+
+/// How far the rates of the servers' clocks may be apart, in parts per million of true time. A clock that is outside
+/// of this, or jumps, makes leases unsafe.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Drift {
+    /// The slowest clock.
+    pub slowest: u32,
+    /// The fastest.
+    pub fastest: u32,
+}
+
+impl Drift {
+    /// How long a lease may last by the leader's clock, whatever rate that has, so that none of those who have
+    /// answered it joins an election before the lease ends: they wait for `timeout`, each by its own clock.
+    pub fn lease(self, timeout: Duration) -> Duration {
+        let nanos =
+            timeout.as_nanos() * u128::from(self.slowest.min(self.fastest)) / u128::from(self.fastest.max(1));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
 }
 
 impl Config {
@@ -63,6 +87,7 @@ impl Config {
             chunk: 64 << 10,
             max_unapplied: 4_096,
             max_uncommitted: 16_384,
+            lease: None,
             bug: None,
         }
     }

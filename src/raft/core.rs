@@ -129,6 +129,8 @@ pub struct Raft {
     /// (thesis 4.1: in force as soon as it is in the log).
     memberships: Vec<(Index, Membership)>,
     pub(super) election_deadline: Time,
+    /// When this server started.
+    pub(super) started: Time,
     /// When the current leader was last heard of.
     pub(super) leader_heard: Option<Time>,
     /// A snapshot that is being received.
@@ -195,6 +197,7 @@ impl Raft {
             applied: Index(0),
             memberships: vec![(covered, snapshot.membership.clone())],
             election_deadline: Time::NEVER,
+            started: now,
             leader_heard: None,
             incoming: None,
             votes: Vec::new(),

@@ -92,9 +92,9 @@ impl Raft {
     /// so nobody has a reason to ask, except for one whom the leader sent (thesis 4.2.3, 3.10).
     pub(super) fn is_disruption(&self, message: &Message) -> bool {
         match message {
-            Message::RequestVote(request) => {
+            Message::RequestVote(request) if !request.transfer => {
                 let later = request.term > self.hard.term;
-                self.config.check_quorum && later && !request.transfer && self.hears_a_leader()
+                (self.config.check_quorum && later && self.hears_a_leader()) || self.is_bound_by_a_lease()
             }
             _ => false,
         }
@@ -105,6 +105,14 @@ impl Raft {
         let (min, _) = self.config.election_timeout;
         let heard = self.leader_heard.is_some_and(|heard| self.now < heard + min);
         self.role == Role::Leader || (self.leader.is_some() && heard)
+    }
+
+    /// Whether some leader may count on this server's keeping out of elections: one that it has heard, or that it had
+    /// heard before it was started again. Whom it follows by now does not matter. (Its own election timer waits as
+    /// long in any case.)
+    fn is_bound_by_a_lease(&self) -> bool {
+        let heard = self.leader_heard.map_or(self.started, |heard| heard.max(self.started));
+        self.config.lease.is_some() && self.now < heard + self.config.election_timeout.0
     }
 
     /// §5.4.1: a voter refuses a candidate whose log is behind its own, so that whoever wins has every
@@ -148,7 +156,7 @@ impl Raft {
 
     /// Would this server vote for the sender in that term? Whatever it answers, nothing changes here.
     pub(super) fn on_pre_vote(&mut self, from: NodeId, request: &PreVote) {
-        let refusal = if self.hears_a_leader() {
+        let refusal = if self.hears_a_leader() || self.is_bound_by_a_lease() {
             Some(Refusal::LeaderHeard)
         } else if request.term <= self.hard.term {
             Some(Refusal::StaleTerm)
@@ -217,6 +225,7 @@ impl Raft {
     fn become_leader(&mut self) {
         self.set_role(Role::Leader);
         self.leader = Some(self.config.me);
+        self.reads.begin_term();
         self.term_start = self.log.last().index;
         let (next, now) = (self.log.last().index.next(), self.now);
         let known = std::mem::take(&mut self.progress);

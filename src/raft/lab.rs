@@ -113,7 +113,7 @@ impl RaftSystem for ShardlabRaft {
         }
         Bug::ALL
             .iter()
-            .map(|bug| BugCard { name: bug.name(), about: bug.about(), directed: Some(super::zoo::directed(*bug)) })
+            .map(|bug| BugCard { name: bug.name(), about: bug.about(), directed: super::zoo::directed(*bug) })
             .collect()
     }
 }

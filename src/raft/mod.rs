@@ -12,15 +12,16 @@
 //! * `node`: the driver that carries it out, the only part that waits for anything;
 //! * `storage`: what a write means in bytes.
 //!
-//! All but `node` is pure: the same inputs give the same outputs.
+//! All but `node` (with its `mailbox`) is pure: the same inputs give the same outputs.
 
-mod bugs;
+pub(crate) mod bugs;
 mod config;
 mod core;
 mod election;
 #[cfg(feature = "sim")]
 pub mod lab;
 mod log;
+mod mailbox;
 pub mod message;
 mod node;
 mod progress;
@@ -36,9 +37,10 @@ pub mod types;
 mod zoo;
 
 pub use bugs::Bug;
-pub use config::Config;
+pub use config::{Config, Drift};
 pub use core::{Input, Raft, View};
 pub use log::{Log, LogWrite};
+pub use mailbox::Asked;
 pub use node::{Delivery, Node, Options, StartError};
 pub use progress::{Mode, Progress};
 pub use quorum::Quorum;

@@ -11,6 +11,7 @@
 use super::bugs::{Bug, bug};
 use super::config::Config;
 use super::core::{Input, Raft, View};
+use super::mailbox::{Asked, Mailbox, lock};
 use super::message::{Install, Message};
 use super::ready::{Apply, Content, Outgoing, Piece, Ready, SnapshotWrite, Unavailable, Write};
 use super::storage;
@@ -21,12 +22,12 @@ use futures::future::BoxFuture;
 use labrpc::persister::{Persister, PersisterBug, Refused};
 use labrpc::wal::Records;
 use labrpc::{DiskError, Env, NodeId, Sleep, Time};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 /// The log on the disk is rewritten when it is this many times as large as what it has to say, and larger than
 /// [`REWRITE_ABOVE`] bytes.
@@ -83,43 +84,6 @@ struct Shared {
     applied_wanted: AtomicBool,
     calls: Mutex<Mailbox<Call>>,
     deliveries: Mutex<Mailbox<Delivery>>,
-}
-
-/// A queue with one reader.
-struct Mailbox<T> {
-    items: VecDeque<T>,
-    reader: Option<Waker>,
-}
-
-impl<T> Mailbox<T> {
-    fn new() -> Mutex<Mailbox<T>> {
-        Mutex::new(Mailbox { items: VecDeque::new(), reader: None })
-    }
-
-    fn push(&mut self, item: T) {
-        self.items.push_back(item);
-        self.wake();
-    }
-
-    fn wake(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
-    }
-
-    fn poll(&mut self, context: &Context<'_>) -> Poll<T> {
-        match self.items.pop_front() {
-            Some(item) => Poll::Ready(item),
-            None => {
-                self.reader = Some(context.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the service asks.
@@ -189,9 +153,14 @@ impl Node {
     /// # Errors
     /// [`Unavailable`]: nothing was put into any log.
     pub async fn start(&self, command: Bytes) -> Result<EntryId, Unavailable> {
+        self.ask_start(command).await
+    }
+
+    /// [`Node::start`] for those who poll several things at once: it is asked now, whether or not it is polled.
+    pub fn ask_start(&self, command: Bytes) -> Asked<EntryId> {
         let (send, answer) = oneshot::channel();
         self.call(Call::Start(command, send));
-        answer.await.unwrap_or(Err(Unavailable::NotLeader(None)))
+        Asked(answer)
     }
 
     /// An index such that a read of the service's state answers for everything that was committed when this
@@ -200,9 +169,14 @@ impl Node {
     /// # Errors
     /// [`Unavailable`]: ask another server, or later.
     pub async fn read(&self) -> Result<Index, Unavailable> {
+        self.ask_read().await
+    }
+
+    /// [`Node::read`] for those who poll several things at once: it is asked now, whether or not it is polled.
+    pub fn ask_read(&self) -> Asked<Index> {
         let (send, answer) = oneshot::channel();
         self.call(Call::Read(send));
-        answer.await.unwrap_or(Err(Unavailable::NotLeader(None)))
+        Asked(answer)
     }
 
     /// The term, and whether this server believes that it leads it.
@@ -241,7 +215,8 @@ impl Node {
         poll_fn(|context| self.poll_deliver(context)).await
     }
 
-    /// [`Node::deliver`] for those who poll several things at once.
+    /// [`Node::deliver`] for those who poll several things at once. Whoever waits here is woken also when the server
+    /// gains or loses leadership, which [`Node::state`] tells.
     pub fn poll_deliver(&self, context: &mut Context<'_>) -> Poll<Delivery> {
         lock(&self.shared.deliveries).poll(context)
     }
@@ -301,7 +276,7 @@ impl Driver {
     async fn run(mut self: Box<Self>) {
         loop {
             let ready = self.raft.ready();
-            *lock(&self.shared.view) = self.raft.view();
+            self.show_view();
             self.carry_out(ready);
             if let Err(error) = poll_fn(|context| self.poll_inputs(context)).await {
                 // After a failed write or sync nobody knows what is on the disk. Going on would promise what may
@@ -309,6 +284,16 @@ impl Driver {
                 let why = format!("{error}; the server stops and must be restarted when the disk works again");
                 self.env.halt(&why).await;
             }
+        }
+    }
+
+    /// Shows the service how things stand, and wakes it if leadership has changed: its callers wait for that.
+    fn show_view(&mut self) {
+        let view = self.raft.view();
+        let before = std::mem::replace(&mut *lock(&self.shared.view), view);
+        let leads = |view: &View| (view.role == Role::Leader).then_some(view.term);
+        if leads(&before) != leads(&view) {
+            lock(&self.shared.deliveries).wake();
         }
     }
 
@@ -332,7 +317,7 @@ impl Driver {
         }
         while fed < bound {
             match self.poll_one(now, context) {
-                Poll::Ready(Ok(input)) => input.into_iter().for_each(|input| self.raft.step(now, input)),
+                Poll::Ready(Ok(input)) => input.into_iter().for_each(|input| self.feed(now, input)),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending if fed == 0 => {
                     self.asked = false;
@@ -346,6 +331,12 @@ impl Driver {
             fed += 1;
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn feed(&mut self, now: Time, input: Input) {
+        // A lease must not have ended when the read was asked for, which may be later than the look at the clock.
+        let leased = self.config.lease.is_some() && matches!(input, Input::Read { .. });
+        self.raft.step(if leased { self.env.now() } else { now }, input);
     }
 
     /// One input. The sources take turns in being asked first, so that none starves another.

@@ -61,6 +61,9 @@ impl Raft {
     /// Tells every follower that there is a leader (Figure 2, leaders), and what is committed.
     pub(super) fn broadcast_heartbeat(&mut self) {
         self.heartbeat_due = self.now + self.config.heartbeat;
+        if self.config.lease.is_some() {
+            self.reads.begin_lease_round(self.now, self.config.election_timeout.0);
+        }
         for peer in self.peers() {
             self.heartbeat(peer);
         }

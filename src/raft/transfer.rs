@@ -27,6 +27,7 @@ impl Raft {
             return;
         }
         self.events.push(Event::Transfer { to });
+        self.reads.give_lease_away();
         self.transfer = Some(Transfer { to, deadline: self.now + self.config.election_timeout.0, told: false });
         self.hand_over_leadership(to);
     }

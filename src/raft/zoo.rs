@@ -2,9 +2,9 @@
 
 use super::bugs::Bug;
 
-/// The scenario, and the check.
-pub fn directed(bug: Bug) -> (&'static str, &'static str) {
-    match bug {
+/// The scenario, and the check. None: bugs that only a service shows.
+pub fn directed(bug: Bug) -> Option<(&'static str, &'static str)> {
+    let directed = match bug {
         Bug::VoteNotDurable => ("vote-lost-with-the-power", "persist-before-send"),
         Bug::SelfVoteNotDurable => ("candidacy-lost-with-the-power", "persist-before-send"),
         Bug::VoteIgnoresLog => ("candidate-without-the-last-commit", "leader-completeness"),
@@ -39,5 +39,7 @@ pub fn directed(bug: Bug) -> (&'static str, &'static str) {
         Bug::ApplyRacesInstall => ("snapshot-behind-a-queue", "apply-order"),
         Bug::SnapshotNeverSentWhenIdle => ("laggard-of-an-idle-leader", "agreement"),
         Bug::ApplyUncommitted => ("commands-at-an-isolated-leader", "commit-quorum"),
-    }
+        Bug::ReadIndexBeforeTermCommit | Bug::LeaseFromReceipt => return None,
+    };
+    Some(directed)
 }

@@ -130,7 +130,14 @@ const AREAS: &[Area] = &[
         ..INSIDE
     },
     Area {
-        places: &["src/lib.rs", "src/*/mod.rs", "src/*/node.rs"],
+        places: &[
+            "src/lib.rs",
+            "src/*/mod.rs",
+            "src/*/node.rs",
+            "src/*/mailbox.rs",
+            "src/*/server.rs",
+            "src/*/clerk.rs",
+        ],
         may_name: &["labgob", "labrpc", "shardlab", "futures"],
         ..INSIDE
     },

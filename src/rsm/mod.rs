@@ -1,0 +1,35 @@
+//! The replicated state machine: what every service on Raft shares.
+//!
+//! A service says what its commands do ([`StateMachine`], pure); this module makes them happen once each, in the
+//! same order everywhere, and answers whoever asked.
+//!
+//! Where to begin reading:
+//!
+//! * [`StateMachine`] in `machine`: what a service is;
+//! * [`Sessions`] in `sessions`: how a command that is sent twice happens once (§8, thesis 6.3);
+//! * [`Replica`] in `replica`: state machine and sessions together, as the log moves them;
+//! * `message`: what clients and servers say to each other;
+//! * `server`: the driver between a replica, its [`crate::raft::Node`] and its clients;
+//! * `clerk`: the client's side, which finds the leader and tries again.
+//!
+//! All but `server` and `clerk` is pure.
+
+pub(crate) mod bugs;
+pub mod chunks;
+pub mod clerk;
+pub(crate) mod config;
+pub mod digest;
+pub(crate) mod machine;
+pub mod message;
+pub(crate) mod replica;
+pub mod server;
+pub(crate) mod sessions;
+
+pub use bugs::Bug;
+pub use clerk::{Clerk, Failure, Patience};
+pub use config::{Config, Reads};
+pub use machine::{Malformed, StateMachine, TooLarge};
+pub use message::{Kinds, Request, Response};
+pub use replica::{LogCommand, Outcome, Replica};
+pub use server::{Observation, Observer, Server};
+pub use sessions::{SessionId, Sessions, Verdict};

@@ -1,0 +1,150 @@
+//! One copy of the replicated state: the service's state machine and its sessions, as the log moves them.
+
+use super::bugs::bug;
+use super::config::Config;
+use super::digest;
+use super::machine::{Malformed, StateMachine};
+use super::sessions::{SessionId, Sessions, Verdict};
+use labrpc::Index;
+use serde::{Deserialize, Serialize};
+
+/// The version of snapshots, and their first byte.
+const FORMAT: u8 = 1;
+
+/// What stands in the log.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum LogCommand<C> {
+    /// Registers a session.
+    Register {
+        /// How many there may be then. In the entry, so that all servers agree on it.
+        room: u64,
+    },
+    /// A command of a session.
+    Operate {
+        /// Whose.
+        session: SessionId,
+        /// Which of its operations; from 1, rising.
+        seq: u64,
+        /// What to do.
+        command: C,
+    },
+    /// Nothing: it marks the place of a read.
+    Mark,
+}
+
+/// What came of an entry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome<R> {
+    /// Nothing was to be done.
+    Nothing,
+    /// A session was registered.
+    Registered(SessionId),
+    /// A command was executed at that index, now or before, with that reply.
+    Done(Index, R),
+    /// The command's session is gone, and it was not executed.
+    Expired,
+    /// The command's session has gone on, and it was not executed.
+    Stale,
+}
+
+/// The replicated state of a service.
+#[derive(Debug)]
+pub struct Replica<M: StateMachine> {
+    config: Config,
+    machine: M,
+    sessions: Sessions<M::Reply>,
+    /// The last entry that it has seen.
+    applied: Index,
+}
+
+impl<M: StateMachine> Replica<M> {
+    /// The state in front of the first entry.
+    pub fn new(config: Config) -> Replica<M> {
+        Replica { config, machine: M::default(), sessions: Sessions::new(config), applied: Index(0) }
+    }
+
+    /// The last entry that it has seen.
+    pub fn applied(&self) -> Index {
+        self.applied
+    }
+
+    /// The service's own state.
+    pub fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    /// Moves on by the entry at `index`. `command` is empty for entries that Raft makes for itself.
+    pub fn apply(&mut self, index: Index, command: &[u8]) -> Outcome<M::Reply> {
+        self.applied = index;
+        // What does not decode is nothing, on all servers alike.
+        match labgob::decode(command) {
+            Ok(LogCommand::Register { room }) => Outcome::Registered(self.sessions.register(index, room)),
+            Ok(LogCommand::Operate { session, seq, command }) => self.operate(index, session, seq, &command),
+            Ok(LogCommand::Mark) | Err(_) => Outcome::Nothing,
+        }
+    }
+
+    fn operate(&mut self, index: Index, id: SessionId, seq: u64, command: &M::Command) -> Outcome<M::Reply> {
+        let mut verdict = self.sessions.judge(index, id, seq);
+        if bug!(self, DedupOnlyAtSubmit) {
+            verdict = Verdict::Fresh;
+        }
+        match verdict {
+            Verdict::Fresh => {
+                let reply = self.machine.apply(index, command);
+                self.sessions.record(index, id, seq, reply.clone());
+                Outcome::Done(index, reply)
+            }
+            Verdict::Duplicate(..) if bug!(self, DedupLosesReply) => {
+                Outcome::Done(index, M::default().apply(index, command))
+            }
+            Verdict::Duplicate(at, reply) => Outcome::Done(at, reply),
+            Verdict::Stale => Outcome::Stale,
+            // A session that no entry has registered gets no second chance either.
+            Verdict::Expired | Verdict::Unheard => Outcome::Expired,
+        }
+    }
+
+    /// What is known of an operation without asking the log: what came of it, or that nothing will. None: the log
+    /// must decide.
+    pub fn recall(&self, id: SessionId, seq: u64) -> Option<Outcome<M::Reply>> {
+        match self.sessions.judge(self.applied, id, seq) {
+            Verdict::Duplicate(at, reply) => Some(Outcome::Done(at, reply)),
+            Verdict::Stale => Some(Outcome::Stale),
+            Verdict::Expired => Some(Outcome::Expired),
+            Verdict::Fresh | Verdict::Unheard => None,
+        }
+    }
+
+    /// Answers a query about the state as it is.
+    pub fn query(&self, query: &M::Query) -> M::Answer {
+        self.machine.query(query)
+    }
+
+    /// Equal for equal states, sessions included. The index does not count: an entry that does nothing leaves it as
+    /// it was.
+    pub fn digest(&self) -> u64 {
+        digest::mix(self.machine.digest(), self.sessions.digest())
+    }
+
+    /// The whole state.
+    pub fn snapshot(&self) -> Vec<u8> {
+        let mut bytes = vec![FORMAT];
+        self.sessions.save(&mut bytes);
+        bytes.extend_from_slice(&self.machine.snapshot());
+        bytes
+    }
+
+    /// The state of a snapshot that was made at `index`.
+    ///
+    /// # Errors
+    /// [`Malformed`]: these bytes are none.
+    pub fn restore(config: Config, index: Index, bytes: &[u8]) -> Result<Replica<M>, Malformed> {
+        let (format, mut rest) = bytes.split_first().ok_or(Malformed)?;
+        if *format != FORMAT {
+            return Err(Malformed);
+        }
+        let sessions = Sessions::load(config, &mut rest)?;
+        Ok(Replica { config, machine: M::restore(rest)?, sessions, applied: index })
+    }
+}

@@ -1,0 +1,400 @@
+//! The driver of a replicated service: takes requests, puts commands into Raft's log, applies what comes out of it,
+//! and answers. One task a server.
+//!
+//! Every request is answered, whatever becomes of it: with what came of it, with "ask somebody else" if nothing did,
+//! or with "unknown" when leadership was lost while it was under way. Who waits for an entry is known by index *and*
+//! term, since another leader's entry may stand there in the end.
+
+use super::bugs::bug;
+use super::config::{Config, Reads};
+use super::machine::StateMachine;
+use super::message::{Request, Response};
+use super::replica::{LogCommand, Outcome, Replica};
+use crate::raft::{self, Asked, Delivery, Entry, EntryId, Index, Node, Payload, Term, Unavailable};
+use bytes::Bytes;
+use labrpc::{Env, NodeId};
+use std::collections::{BTreeMap, VecDeque};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// What an entry takes in the log besides its command, roughly.
+const ENTRY_OVERHEAD: u64 = 24;
+
+/// Something that the replica of a server has done, for those who watch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Observation<'a> {
+    /// It has applied an entry.
+    Applied {
+        /// Where the entry stands.
+        index: Index,
+        /// Its term.
+        term: Term,
+        /// Its bytes; none for an entry that Raft made for itself.
+        command: Option<&'a Bytes>,
+        /// The digest of the state after it.
+        digest: u64,
+    },
+    /// It has taken over the state of a snapshot: at boot, or from a leader.
+    Restored {
+        /// The last entry that the snapshot covers.
+        index: Index,
+        /// The digest of the state.
+        digest: u64,
+    },
+    /// It has made a snapshot of its state.
+    Snapshot {
+        /// The last entry that it covers.
+        index: Index,
+        /// The bytes.
+        content: &'a Bytes,
+    },
+}
+
+/// Who watches a replica. Called in order, at the moment it happens, and before any client hears of it.
+pub type Observer = Box<dyn FnMut(Observation<'_>) + Send>;
+
+/// A running server of a service. Clones are the same server.
+#[derive(Clone)]
+pub struct Server {
+    node: Node,
+}
+
+impl Server {
+    /// Starts Raft from its disk, and serves the requests that reach the node, until the boot ends.
+    ///
+    /// # Errors
+    /// [`raft::StartError`], if what is on the disk must not be used.
+    pub async fn boot<M: StateMachine>(
+        env: Env,
+        raft: raft::Config,
+        options: raft::Options,
+        config: Config,
+        observer: Option<Observer>,
+    ) -> Result<Server, raft::StartError> {
+        let node = Node::start_up(env.clone(), raft, options).await?;
+        let driver: Driver<M> = Driver {
+            env: env.clone(),
+            node: node.clone(),
+            config,
+            observer,
+            replica: Replica::new(config),
+            log_bytes: 0,
+            snapshot_bytes: 0,
+            starts: VecDeque::new(),
+            waiters: BTreeMap::new(),
+            readers: Vec::new(),
+            reads: Vec::new(),
+            leads: None,
+        };
+        env.spawn(Box::new(driver).run());
+        Ok(Server { node })
+    }
+
+    /// Its Raft, to look at and to hand leadership on. It is the service that takes its deliveries.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+}
+
+/// Who asked something that an entry of the log decides.
+enum Waiter<Q> {
+    /// For what comes of the entry.
+    Caller(labrpc::Request),
+    /// For the state behind it.
+    Readers(Vec<(labrpc::Request, Q)>),
+}
+
+/// An entry that Raft was asked to take.
+struct Start<Q> {
+    asked: Asked<EntryId>,
+    waiter: Waiter<Q>,
+    command: Bytes,
+}
+
+/// A read that Raft was asked to confirm, for all who asked by then.
+struct Read<Q> {
+    asked: Asked<Index>,
+    readers: Vec<(labrpc::Request, Q)>,
+}
+
+struct Driver<M: StateMachine> {
+    env: Env,
+    node: Node,
+    config: Config,
+    observer: Option<Observer>,
+    replica: Replica<M>,
+    /// Bytes of the log since the last snapshot, and of that.
+    log_bytes: u64,
+    snapshot_bytes: u64,
+    /// Answered in this order.
+    starts: VecDeque<Start<M::Query>>,
+    waiters: BTreeMap<(Index, Term), Waiter<M::Query>>,
+    /// Queries that have come and were not given to a read yet.
+    readers: Vec<(labrpc::Request, M::Query)>,
+    reads: Vec<Read<M::Query>>,
+    /// The term that it leads, when it last looked.
+    leads: Option<Term>,
+}
+
+impl<M: StateMachine> Driver<M> {
+    async fn run(mut self: Box<Self>) {
+        let why = poll_fn(|context| self.poll(context)).await;
+        self.env.halt(&why).await;
+    }
+
+    /// Does all that can be done now. Ready with the reason if the server must stop.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<String> {
+        loop {
+            let mut went_on = self.take_requests(context);
+            went_on |= self.poll_starts(context);
+            match self.poll_deliveries(context) {
+                Ok(delivered) => went_on |= delivered,
+                Err(why) => return Poll::Ready(why),
+            }
+            went_on |= self.poll_reads(context);
+            // What was delivered by now is answered by what came of it; the rest is lost with the leadership.
+            self.notice_leadership();
+            if !went_on {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    // --- requests
+
+    fn take_requests(&mut self, context: &mut Context<'_>) -> bool {
+        let mut any = false;
+        while let Poll::Ready(request) = self.env.poll_accept(context) {
+            any = true;
+            match labgob::decode(&request.body) {
+                Ok(Request::Register) => {
+                    let command = LogCommand::Register { room: self.config.max_sessions };
+                    self.start(command, Waiter::Caller(request));
+                }
+                Ok(Request::Operate { session, seq, command }) => {
+                    if let Err(refused) = M::admit(&command) {
+                        self.respond(&request, Response::TooLarge(refused));
+                    } else if let Some(outcome) = self.replica.recall(session, seq) {
+                        self.report(&request, &outcome);
+                    } else {
+                        self.start(LogCommand::Operate { session, seq, command }, Waiter::Caller(request));
+                    }
+                }
+                Ok(Request::Query(query)) if bug!(self, LocalRead) && self.node.state().1 => {
+                    self.read(vec![(request, query)]);
+                }
+                Ok(Request::Query(query)) => self.readers.push((request, query)),
+                Err(_) => self.respond(&request, Response::Malformed),
+            }
+        }
+        if !self.readers.is_empty() {
+            let readers = std::mem::take(&mut self.readers);
+            match self.config.reads {
+                Reads::Confirmed => self.reads.push(Read { asked: self.node.ask_read(), readers }),
+                Reads::ThroughLog => self.start(LogCommand::Mark, Waiter::Readers(readers)),
+            }
+        }
+        any
+    }
+
+    /// Asks Raft to take a command.
+    fn start(&mut self, command: LogCommand<M::Command>, waiter: Waiter<M::Query>) {
+        let command = Bytes::from(labgob::encode(&command).expect("what is admitted is far below the limit"));
+        self.starts.push_back(Start { asked: self.node.ask_start(command.clone()), waiter, command });
+    }
+
+    fn poll_starts(&mut self, context: &mut Context<'_>) -> bool {
+        let mut any = false;
+        while let Some(start) = self.starts.front_mut()
+            && let Poll::Ready(answer) = Pin::new(&mut start.asked).poll(context)
+        {
+            any = true;
+            let Start { waiter, command, .. } = self.starts.pop_front().expect("it is the one in front");
+            match answer {
+                Ok(id) if bug!(self, AckOnAppend) => self.acknowledge_early(id, waiter, command),
+                // It was applied, or something else in its place, before it was known who waits.
+                Ok(id) if id.index <= self.replica.applied() => self.give_up(waiter),
+                Ok(id) => _ = self.waiters.insert((id.index, id.term), waiter),
+                Err(refusal) => self.refuse(waiter, refusal),
+            }
+        }
+        any
+    }
+
+    /// Tells what will come of an entry if nothing comes between.
+    fn acknowledge_early(&mut self, id: EntryId, waiter: Waiter<M::Query>, command: Bytes) {
+        let image = self.replica.snapshot();
+        let guess = Replica::<M>::restore(self.config, self.replica.applied(), &image);
+        let mut guess = guess.expect("a snapshot that was made a moment ago");
+        match waiter {
+            Waiter::Caller(request) => self.report(&request, &guess.apply(id.index, &command)),
+            Waiter::Readers(readers) => self.read(readers),
+        }
+    }
+
+    // --- the log
+
+    fn poll_deliveries(&mut self, context: &mut Context<'_>) -> Result<bool, String> {
+        let before = self.replica.applied();
+        while let Poll::Ready(delivery) = self.node.poll_deliver(context) {
+            match delivery {
+                Delivery::Entry(entry) => self.apply(entry),
+                Delivery::Snapshot { meta, content } => self.restore(meta.last.index, &content)?,
+            }
+        }
+        let applied = self.replica.applied();
+        self.node.applied(applied);
+        Ok(applied != before)
+    }
+
+    fn apply(&mut self, Entry { id, payload }: Entry) {
+        let command = match &payload {
+            Payload::Command(command) => Some(command),
+            Payload::Noop | Payload::Membership(_) => None,
+        };
+        let outcome = self.replica.apply(id.index, command.map_or(&[], |command| command));
+        self.observe(|replica| Observation::Applied {
+            index: id.index,
+            term: id.term,
+            command,
+            digest: replica.digest(),
+        });
+        self.log_bytes += payload.size() as u64 + ENTRY_OVERHEAD;
+        self.answer_up_to(id.index, |term| term == id.term, &outcome);
+        self.snapshot_if_due(id.index);
+    }
+
+    fn restore(&mut self, index: Index, content: &Bytes) -> Result<(), String> {
+        let restored = Replica::restore(self.config, index, content);
+        self.replica = restored.map_err(|malformed| format!("the snapshot at {index} is {malformed}"))?;
+        self.observe(|replica| Observation::Restored { index, digest: replica.digest() });
+        self.log_bytes = 0;
+        self.snapshot_bytes = content.len() as u64;
+        self.answer_up_to(index, |_| false, &Outcome::Nothing);
+        Ok(())
+    }
+
+    fn snapshot_if_due(&mut self, index: Index) {
+        let due = |after: u64| self.log_bytes > after.max(self.snapshot_bytes);
+        if self.config.snapshot_after.is_some_and(due) {
+            let content = Bytes::from(self.replica.snapshot());
+            self.log_bytes = 0;
+            self.snapshot_bytes = content.len() as u64;
+            self.observe(|_| Observation::Snapshot { index, content: &content });
+            self.node.snapshot(index, content);
+        }
+    }
+
+    fn observe<'a>(&mut self, what: impl FnOnce(&Replica<M>) -> Observation<'a>) {
+        if let Some(observer) = &mut self.observer {
+            observer(what(&self.replica));
+        }
+    }
+
+    // --- reads
+
+    fn poll_reads(&mut self, context: &mut Context<'_>) -> bool {
+        let mut answered = Vec::new();
+        self.reads.retain_mut(|read| match Pin::new(&mut read.asked).poll(context) {
+            Poll::Ready(answer) => {
+                answered.push((answer, std::mem::take(&mut read.readers)));
+                false
+            }
+            Poll::Pending => true,
+        });
+        let any = !answered.is_empty();
+        for (answer, readers) in answered {
+            match answer {
+                Ok(index) => {
+                    assert!(index <= self.replica.applied(), "a read is confirmed when its index is applied");
+                    self.read(readers);
+                }
+                Err(Unavailable::NoEntryOfTerm) => self.start(LogCommand::Mark, Waiter::Readers(readers)),
+                Err(refusal) => self.refuse(Waiter::Readers(readers), refusal),
+            }
+        }
+        any
+    }
+
+    // --- answers
+
+    /// The entry at `index` was applied, or is covered by a snapshot: whoever waited for it, or for one in front of it,
+    /// gets an answer.
+    fn answer_up_to(&mut self, index: Index, is_its: impl Fn(Term) -> bool, outcome: &Outcome<M::Reply>) {
+        while let Some(first) = self.waiters.first_entry()
+            && first.key().0 <= index
+        {
+            let ((at, term), waiter) = first.remove_entry();
+            if at < index || !(is_its(term) || bug!(self, ReplyByIndexOnly)) {
+                self.give_up(waiter);
+                continue;
+            }
+            match waiter {
+                Waiter::Caller(request) => self.report(&request, outcome),
+                Waiter::Readers(readers) => self.read(readers),
+            }
+        }
+    }
+
+    /// Entries of a term that is over may be committed or not: somebody else will know.
+    fn notice_leadership(&mut self) {
+        let (term, leads) = self.node.state();
+        let leads = leads.then_some(term);
+        if std::mem::replace(&mut self.leads, leads) == leads || bug!(self, ReplyByIndexOnly) {
+            return;
+        }
+        let (kept, lost): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.waiters).into_iter().partition(|((_, term), _)| Some(*term) == leads);
+        self.waiters = kept;
+        lost.into_values().for_each(|waiter| self.give_up(waiter));
+    }
+
+    fn leader(&self) -> Option<NodeId> {
+        self.node.view().leader
+    }
+
+    fn give_up(&mut self, waiter: Waiter<M::Query>) {
+        let leader = self.leader();
+        match waiter {
+            Waiter::Caller(request) => self.respond(&request, Response::Unknown(leader)),
+            readers => self.refuse(readers, Unavailable::NotLeader(leader)),
+        }
+    }
+
+    /// Nothing was done.
+    fn refuse(&self, waiter: Waiter<M::Query>, refusal: Unavailable) {
+        let response = || match refusal {
+            Unavailable::NotLeader(leader) => Response::NotLeader(leader),
+            Unavailable::Busy | Unavailable::NoEntryOfTerm => Response::Busy,
+        };
+        match waiter {
+            Waiter::Caller(request) => self.respond(&request, response()),
+            Waiter::Readers(readers) => readers.iter().for_each(|(request, _)| self.respond(request, response())),
+        }
+    }
+
+    /// Answers queries from the state as it is.
+    fn read(&self, readers: Vec<(labrpc::Request, M::Query)>) {
+        let index = self.replica.applied();
+        for (request, query) in readers {
+            self.respond(&request, Response::Read { index, answer: self.replica.query(&query) });
+        }
+    }
+
+    fn report(&self, request: &labrpc::Request, outcome: &Outcome<M::Reply>) {
+        let response = match outcome {
+            Outcome::Registered(session) => Response::Registered(*session),
+            Outcome::Done(index, reply) => Response::Done { index: *index, reply: reply.clone() },
+            Outcome::Expired => Response::Expired,
+            Outcome::Stale => Response::Stale,
+            Outcome::Nothing => Response::Unknown(self.leader()),
+        };
+        self.respond(request, response);
+    }
+
+    fn respond(&self, request: &labrpc::Request, response: Response<M::Reply, M::Answer>) {
+        let body = labgob::encode(&response).expect("answers are far below the limit");
+        self.env.reply(request, body);
+    }
+}

@@ -1,0 +1,201 @@
+//! Servers and clients in a simulated world.
+
+use labrpc::sim::{
+    Booter, Command, DiskWeather, Finished, Lab, Limits, NetWeather, NoHook, Rule, Setup, Span, Spread, Verdict,
+    run as simulate,
+};
+use labrpc::{Env, Index, NodeId};
+use shardlab::kvraft::{Bug, Clerk, Config, Observation, Patience, Server};
+use shardlab::{raft, rsm};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A run on a thread of its own.
+pub fn run<T, F>(seed: u64, net: NetWeather, main: impl FnOnce(Lab) -> F + Send + 'static) -> T
+where
+    T: Send + 'static,
+    F: Future<Output = T>,
+{
+    let thread = std::thread::spawn(move || {
+        let setup = Setup { seed, schedule: seed, net, limits: Limits::default(), hook: Box::new(NoHook) };
+        let Finished { outcome, .. } = simulate(setup, main);
+        outcome.unwrap_or_else(|ending| panic!("seed {seed}: {ending:?}"))
+    });
+    thread.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+}
+
+/// A network that does the work and loses the answer.
+pub fn lossy_replies() -> NetWeather {
+    NetWeather { drop_reply: 300_000, drop: 50_000, duplicate: 50_000, ..NetWeather::default() }
+}
+
+/// What followers of a leader say to it is late, and what others say who would lead it is lost.
+pub fn late_and_deaf(leader: NodeId, late: Span) -> [Rule; 2] {
+    let rule = |kind: &str, verdict| Rule {
+        to: leader.into(),
+        kinds: vec![kind.into()],
+        ..Rule::new(format!("{kind} to {leader}"), verdict)
+    };
+    [rule("append-reply", Verdict::Delay(Spread::exactly(late))), rule("append", Verdict::Drop)]
+}
+
+/// What the observer of a server has seen; snapshots and restores since the first boot.
+#[derive(Default)]
+pub struct Seen {
+    pub index: Index,
+    pub digest: u64,
+    pub snapshots: u32,
+    pub restores: u32,
+}
+
+/// Servers 1 to `size`, and as many clients behind them as are asked for.
+pub struct Cluster {
+    lab: Lab,
+    size: u32,
+    pub service: rsm::Config,
+    pub lease: Option<raft::Drift>,
+    pub bug: Option<Bug>,
+    servers: Arc<Mutex<Vec<Option<Server>>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    clients: Mutex<u32>,
+}
+
+impl Cluster {
+    pub fn of(lab: &Lab, size: u32) -> Cluster {
+        let lab = lab.clone();
+        Cluster {
+            lab,
+            size,
+            service: rsm::Config::default(),
+            lease: None,
+            bug: None,
+            servers: Arc::new(Mutex::new((0..size).map(|_| None).collect())),
+            seen: Arc::new(Mutex::new((0..size).map(|_| Seen::default()).collect())),
+            clients: Mutex::new(0),
+        }
+    }
+
+    fn ids(&self) -> Vec<NodeId> {
+        (1..=self.size).map(NodeId).collect()
+    }
+
+    /// Boots every server.
+    pub fn start(&self) {
+        for node in self.ids() {
+            let options = raft::Options { inputs_per_ready: None, identity: format!("kvraft {node}") };
+            let raft = raft::Config { lease: self.lease, ..raft::Config::new(node, self.ids()) };
+            let mut config = Config { raft, options, service: self.service };
+            config.plant(self.bug);
+            let (servers, seen) = (self.servers.clone(), self.seen.clone());
+            let slot = node.slot() - 1;
+            let booter: Booter = Arc::new(move |env| {
+                let (config, servers, seen) = (config.clone(), servers.clone(), seen.clone());
+                seen.lock().unwrap()[slot].index = Index(0);
+                Box::pin(async move {
+                    let observer = Box::new(move |what: Observation<'_>| {
+                        let seen = &mut seen.lock().unwrap()[slot];
+                        match what {
+                            Observation::Applied { index, digest, .. } => {
+                                assert_eq!(index, seen.index.next(), "in order, without a gap");
+                                (seen.index, seen.digest) = (index, digest);
+                            }
+                            Observation::Restored { index, digest } => {
+                                (seen.index, seen.digest) = (index, digest);
+                                seen.restores += 1;
+                            }
+                            Observation::Snapshot { index, content } => {
+                                assert_eq!(index, seen.index);
+                                let digest = shardlab::kvraft::digest_of_snapshot(content);
+                                assert_eq!(digest, Ok(seen.digest));
+                                seen.snapshots += 1;
+                            }
+                        }
+                    });
+                    let server = Server::boot(env, config, Some(observer)).await.unwrap();
+                    servers.lock().unwrap()[slot] = Some(server);
+                })
+            });
+            self.lab.add_node(node, DiskWeather::default(), booter);
+            self.lab.order(Command::Boot { node });
+        }
+    }
+
+    /// Looks at what the observers saw.
+    pub fn seen<T>(&self, look: impl FnOnce(&[Seen]) -> T) -> T {
+        look(&self.seen.lock().unwrap())
+    }
+
+    /// The leader of the latest term, among those that were started.
+    pub fn leader(&self) -> Option<NodeId> {
+        let servers = self.servers.lock().unwrap();
+        let leading = servers.iter().zip(self.ids()).filter_map(|(server, node)| {
+            let (term, leads) = server.as_ref()?.node().state();
+            leads.then_some((term, node))
+        });
+        leading.max_by_key(|(term, _)| *term).map(|(_, node)| node)
+    }
+
+    /// A client of all servers on a node of its own, and what comes of it.
+    pub fn client<T, F>(
+        &self,
+        patience: Patience,
+        work: impl FnOnce(Clerk) -> F + Send + 'static,
+    ) -> Pin<Box<dyn Future<Output = T> + Send>>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        self.client_of(self.ids(), patience, work)
+    }
+
+    /// A client that knows only these servers.
+    pub fn client_of<T, F>(
+        &self,
+        servers: Vec<NodeId>,
+        patience: Patience,
+        work: impl FnOnce(Clerk) -> F + Send + 'static,
+    ) -> Pin<Box<dyn Future<Output = T> + Send>>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let mut clients = self.clients.lock().unwrap();
+        *clients += 1;
+        let node = NodeId(self.size + *clients);
+        let outcome = Arc::new(Mutex::new(None));
+        let (work, into) = (Mutex::new(Some(work)), outcome.clone());
+        let booter: Booter = Arc::new(move |env: Env| {
+            let work = work.lock().unwrap().take().expect("a client boots once");
+            let (servers, into) = (servers.clone(), into.clone());
+            Box::pin(async move {
+                let done = work(Clerk::new(env, servers, patience)).await;
+                *into.lock().unwrap() = Some(done);
+            })
+        });
+        self.lab.add_node(node, DiskWeather::default(), booter);
+        self.lab.order(Command::Boot { node });
+        let lab = self.lab.clone();
+        Box::pin(async move {
+            loop {
+                if let Some(done) = outcome.lock().unwrap().take() {
+                    return done;
+                }
+                lab.sleep(Duration::from_millis(1)).await;
+            }
+        })
+    }
+
+    /// [`Cluster::client`] with the usual patience.
+    pub fn again<T, F>(
+        &self,
+        work: impl FnOnce(Clerk) -> F + Send + 'static,
+    ) -> Pin<Box<dyn Future<Output = T> + Send>>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        self.client(Patience::default(), work)
+    }
+}
