@@ -13,7 +13,9 @@
 
 pub mod campaign;
 pub mod cli;
+pub mod history;
 pub mod lab;
+pub mod lin;
 pub mod oracle;
 pub mod plan;
 pub mod raft;
