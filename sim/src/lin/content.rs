@@ -131,6 +131,17 @@ impl<'h> Contents<'h> {
         same
     }
 
+    /// Whether somebody saw a value that this is a part of.
+    pub fn is_part_of_seen(&self, bytes: &[u8]) -> bool {
+        let is_part = |value: &[u8]| bytes.is_empty() || value.windows(bytes.len()).any(|part| part == bytes);
+        self.chain.is_some_and(is_part) || self.observed.iter().any(|value| is_part(value))
+    }
+
+    /// How long all values are together that somebody saw.
+    pub fn seen_bytes(&self) -> usize {
+        self.chain.map_or(0, <[u8]>::len) + self.observed.iter().map(|value| value.len()).sum::<usize>()
+    }
+
     /// Compares from the end, until it comes to something that was compared before.
     fn ends_as(&self, content: Content, value: &[u8]) -> bool {
         let mut rest = value;

@@ -3,6 +3,9 @@
 use super::content::{ABSENT, Content, Contents};
 use super::search::{Model, NEVER, Timed};
 
+/// How many bytes are looked through at most to find values that nobody saw.
+const BLURRED: usize = 256 << 20;
+
 /// A key's state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct State {
@@ -25,6 +28,8 @@ pub enum KvOp<'h> {
         len: usize,
         /// Its version.
         told: u64,
+        /// A version that it surely was not, if not 0.
+        not: u64,
     },
     /// A Put.
     Put {
@@ -112,7 +117,11 @@ impl<'h> KvModel<'h> {
     /// Learns what all operations of the key say together.
     pub fn learn(&mut self, ops: &[Timed<KvOp<'h>>]) {
         for Timed { op, returned, .. } in ops {
-            self.versions |= op.told() != 0 || matches!(op, KvOp::CasVersion { .. });
+            self.versions |= match op {
+                KvOp::CasVersion { .. } => true,
+                KvOp::Read { told, not, .. } => *told != 0 || *not != 0,
+                op => op.told() != 0,
+            };
             self.unknown_deletes |= *returned == NEVER && matches!(op, KvOp::Delete { .. });
         }
         let deletes = |timed: &Timed<KvOp<'h>>| matches!(timed.op, KvOp::Delete { existed } if existed != Some(false));
@@ -129,6 +138,26 @@ impl<'h> KvModel<'h> {
         }
         self.made.sort_unstable();
         self.read.sort_unstable();
+    }
+
+    /// Makes operations of unknown outcome equal that nobody could tell apart: those whose values nobody ever saw.
+    pub fn blur(&self, ops: &mut [Timed<KvOp<'h>>]) {
+        let required = ops.partition_point(|op| op.returned != NEVER);
+        let unknown = &mut ops[required..];
+        if unknown.len() < 2 || unknown.len() * self.contents.seen_bytes() > BLURRED {
+            return;
+        }
+        let mut unseen: Option<&'h [u8]> = None;
+        for Timed { op, .. } in unknown {
+            if let KvOp::Put { value, .. }
+            | KvOp::Append { value, .. }
+            | KvOp::CasValue { value, .. }
+            | KvOp::CasVersion { value, .. } = op
+                && !self.contents.is_part_of_seen(value)
+            {
+                *value = unseen.get_or_insert(*value);
+            }
+        }
     }
 
     /// The state after a write, if it can be.
@@ -200,8 +229,8 @@ impl<'h> Model for KvModel<'h> {
     fn step(&mut self, state: State, op: &KvOp<'h>) -> Option<State> {
         let State { content, version } = state;
         match *op {
-            KvOp::Read { value, told, .. } => {
-                let fits = (told == 0 || told == version) && self.is(state, value);
+            KvOp::Read { value, told, not, .. } => {
+                let fits = (told == 0 || told == version) && (not == 0 || not != version) && self.is(state, value);
                 fits.then_some(state)
             }
             KvOp::Put { value, told } => {
@@ -235,6 +264,10 @@ impl<'h> Model for KvModel<'h> {
             }
             KvOp::Never => None,
         }
+    }
+
+    fn only_looks(&self, op: &KvOp<'h>) -> bool {
+        matches!(op, KvOp::Read { .. } | KvOp::Delete { existed: Some(false) })
     }
 
     fn words(&self, state: State) -> [u64; 2] {

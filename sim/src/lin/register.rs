@@ -56,6 +56,10 @@ impl Model for RegisterModel {
         }
     }
 
+    fn only_looks(&self, op: &RegisterOp) -> bool {
+        matches!(op, RegisterOp::Read(_))
+    }
+
     fn words(&self, state: u32) -> [u64; 2] {
         [state.into(), 0]
     }

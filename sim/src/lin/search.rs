@@ -5,7 +5,7 @@
 //! (*Testing for Linearizability*, 2017): carry out one operation that may be next, go on, and take it back if that
 //! leads nowhere; never search twice from the same place. What makes it fast:
 //!
-//! * An operation that may be next, fits, and changes nothing is carried out at once and never taken back alone: if
+//! * An operation that may be next, fits, and only looks is carried out at once and never taken back alone: if
 //!   there is an order at all, there is one with it here.
 //! * States are small and equal if and only if their words are; taking back is forgetting the last one.
 //! * Operations of unknown outcome come last, one of several equal ones only, and only where a model thinks that they
@@ -35,6 +35,9 @@ pub trait Model {
 
     /// What it is like after the operation; `None` if it would have returned something else.
     fn step(&mut self, state: Self::State, op: &Self::Op) -> Option<Self::State>;
+
+    /// Whether the operation changes nothing in any state in which it can happen.
+    fn only_looks(&self, op: &Self::Op) -> bool;
 
     /// The state in words, which are equal if and only if the states are.
     fn words(&self, state: Self::State) -> [u64; 2];
@@ -213,7 +216,7 @@ impl<S: Copy + PartialEq> Search<S> {
                 break;
             }
             match model.step(state, op) {
-                Some(after) if after == state => self.carry_out(at, required),
+                Some(_) if model.only_looks(op) => self.carry_out(at, required),
                 after => {
                     first_return = first_return.min(*returned);
                     self.waiting.push(at);

@@ -40,7 +40,8 @@ impl Spec for Kv {
             invoked: op.invoked,
             returned: op.returned,
         };
-        let ops: Vec<_> = part.ops.iter().map(timed).collect();
+        let mut ops: Vec<_> = part.ops.iter().map(timed).collect();
+        model.blur(&mut ops);
         model.learn(&ops);
         (model, ops)
     }
@@ -66,8 +67,8 @@ fn longest_if_appended_only<'h>(part: &Part<'h>) -> Option<&'h [u8]> {
 fn kv_op<'h>(model: &mut KvModel<'h>, what: What<'h>) -> KvOp<'h> {
     let (call, reply) = match what {
         What::Call(call, reply) => (call, reply),
-        What::Shown(value, version) => return read(model, Some(value), version),
-        What::NotShown => return read(model, None, 0),
+        What::Shown(value, version) => return read(model, Some(value), version, 0),
+        What::NotShown => return read(model, None, 0, 0),
         What::Disorder => return KvOp::Never,
     };
     // What was not answered told nothing, and a version of 0 is none.
@@ -77,7 +78,7 @@ fn kv_op<'h>(model: &mut KvModel<'h>, what: What<'h>) -> KvOp<'h> {
         Some(_) => None,
     };
     match (call, reply, told) {
-        (Call::Get { .. }, Some(Reply::Value { value, version }), _) => read(model, value.as_deref(), *version),
+        (Call::Get { .. }, Some(Reply::Value { value, version }), _) => read(model, value.as_deref(), *version, 0),
         (Call::Put { value, .. }, _, Some(told)) => KvOp::Put { value, told },
         (Call::Append { value, .. }, _, Some(told)) => KvOp::Append { value, told },
         (Call::Delete { .. }, None, _) => KvOp::Delete { existed: None },
@@ -98,20 +99,21 @@ fn kv_op<'h>(model: &mut KvModel<'h>, what: What<'h>) -> KvOp<'h> {
                 Expect::Version(0) => value.is_none(),
                 Expect::Version(expect) => value.is_some() && expect == version,
             };
-            if should_have_written { KvOp::Never } else { read(model, value.as_deref(), *version) }
+            let not = if let Expect::Version(not) = expect { *not } else { 0 };
+            if should_have_written { KvOp::Never } else { read(model, value.as_deref(), *version, not) }
         }
         _ => KvOp::Never,
     }
 }
 
-fn read<'h>(model: &mut KvModel<'h>, value: Option<&'h [u8]>, version: u64) -> KvOp<'h> {
+fn read<'h>(model: &mut KvModel<'h>, value: Option<&'h [u8]>, version: u64, not: u64) -> KvOp<'h> {
     match value {
-        None if version == 0 => KvOp::Read { value: None, len: 0, told: 0 },
+        None if version == 0 => KvOp::Read { value: None, len: 0, told: 0, not: 0 },
         // What is not there has no version.
         None => KvOp::Never,
         Some(bytes) => match model.contents.observe(bytes) {
             u32::MAX => KvOp::Never,
-            seen => KvOp::Read { value: Some(seen), len: bytes.len(), told: version },
+            seen => KvOp::Read { value: Some(seen), len: bytes.len(), told: version, not },
         },
     }
 }

@@ -68,18 +68,17 @@ pub(super) fn window<'h, S: Spec>(
             core = without;
         }
     }
-    describe(history, part, &until, &core, returns[first], |part| run(spec, part, search, limits))
+    describe(history, &until, &core, returns[first], |part| run(spec, part, search, limits))
 }
 
 fn describe<'h>(
     history: &History,
-    part: &Part<'h>,
     until: &Part<'h>,
     core: &Part<'h>,
     to: u64,
     mut run: impl FnMut(&Part<'h>) -> Searched,
 ) -> Window {
-    let breaks = part.ops.iter().find(|op| op.returned == to).expect("something returned there").id;
+    let breaks = core.ops.iter().find(|op| op.returned == to).expect("something returned there").id;
     let from = returned(core).map(|op| op.invoked).min().expect("something contradicts");
     let mut operations: Vec<&PartOp<'h>> = returned(until).filter(|op| op.returned >= from).collect();
     operations.sort_by_key(|op| op.invoked);
@@ -91,7 +90,7 @@ fn describe<'h>(
     let invoked = |id: OpId| history.operations[id.0].invoked;
     let conflict: Vec<OpId> = returned(core).map(|op| op.id).collect();
     Window {
-        key: Bytes::copy_from_slice(part.key),
+        key: Bytes::copy_from_slice(core.key),
         from: conflict.iter().map(|id| invoked(*id)).min().expect("something contradicts"),
         to: history.operations[breaks.0].returned().expect("it returned there"),
         breaks,
