@@ -1,5 +1,6 @@
 //! The `shardlab` command: this repository's systems in the laboratory.
 
+use shardlab::kvraft::lab::ShardlabKv;
 use shardlab::raft::lab::ShardlabRaft;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,5 +10,8 @@ use std::sync::Arc;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    sim::cli::main(&[sim::scenario::raft::suite(Arc::new(ShardlabRaft))])
+    sim::cli::main(&[
+        sim::scenario::raft::suite(Arc::new(ShardlabRaft)),
+        sim::scenario::kv::suite(Arc::new(ShardlabKv)),
+    ])
 }

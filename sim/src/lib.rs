@@ -17,6 +17,7 @@ pub mod cli;
 pub mod history;
 pub mod kv;
 pub mod lab;
+pub mod lin;
 pub mod oracle;
 pub mod plan;
 pub mod raft;

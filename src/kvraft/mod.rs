@@ -8,6 +8,8 @@
 //! * `server`, `clerk`: both sides, on top of [`crate::rsm`], which does what is hard.
 
 mod clerk;
+#[cfg(feature = "sim")]
+pub mod lab;
 mod machine;
 #[cfg(test)]
 mod machine_tests;

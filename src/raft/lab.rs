@@ -33,7 +33,16 @@ fn identity(node: NodeId) -> String {
     format!("raft {node}")
 }
 
-fn config(setup: &PeerSetup) -> Config {
+/// How its driver runs.
+pub(crate) fn options(setup: &PeerSetup) -> Options {
+    Options {
+        inputs_per_ready: setup.knobs.inputs_per_ready.map(|most| most as usize),
+        identity: identity(setup.me),
+    }
+}
+
+/// The settings of a server.
+pub(crate) fn config(setup: &PeerSetup) -> Config {
     let Knobs { election, heartbeat, .. } = setup.knobs;
     let knobs = &setup.knobs;
     Config {
@@ -60,11 +69,8 @@ impl RaftSystem for ShardlabRaft {
 
     fn boot(&self, env: Env, setup: PeerSetup) -> BoxFuture<'static, Result<Booted, String>> {
         Box::pin(async move {
-            let options = Options {
-                inputs_per_ready: setup.knobs.inputs_per_ready.map(|most| most as usize),
-                identity: identity(setup.me),
-            };
-            let node = Node::start_up(env, config(&setup), options).await.map_err(|error| error.to_string())?;
+            let node =
+                Node::start_up(env, config(&setup), options(&setup)).await.map_err(|error| error.to_string())?;
             Ok(Booted { peer: Arc::new(node.clone()), applies: Box::pin(Deliveries(node)) })
         })
     }
@@ -100,11 +106,20 @@ impl RaftSystem for ShardlabRaft {
             Part::AppendReply => &[kind::APPEND_REPLY],
             Part::Install => &[kind::INSTALL],
             Part::InstallReply => &[kind::INSTALL_REPLY],
+            Part::ClientRequest | Part::ClientReply => &[],
         }
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { snapshots: true, pre_vote: true, check_quorum: true, noop: true, transfer: true, reads: true }
+        Abilities {
+            snapshots: true,
+            pre_vote: true,
+            check_quorum: true,
+            noop: true,
+            transfer: true,
+            reads: true,
+            own_state: false,
+        }
     }
 
     fn bugs(&self) -> Vec<BugCard> {

@@ -169,3 +169,8 @@ impl History {
         self.annotations.push(Annotation { at, what: what.into(), detail: detail.into() });
     }
 }
+
+/// Bytes as text, for people: in quotes, with what is not printable escaped.
+pub fn quoted(bytes: &[u8]) -> String {
+    format!("\"{}\"", bytes.escape_ascii())
+}

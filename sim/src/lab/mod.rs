@@ -20,7 +20,9 @@ mod words;
 pub use render::{Detail, Line};
 pub use report::{Outcome, Report, Summary};
 
-use crate::oracle::violated;
+use crate::history::History;
+use crate::lin;
+use crate::oracle::{Violation, violated};
 use crate::plan::Plan;
 use crate::raft::RaftSystem;
 use control::Control;
@@ -74,6 +76,17 @@ pub fn run_plan(system: &Arc<dyn RaftSystem>, plan: &Plan, record: Record) -> Re
     })
 }
 
+/// What is wrong with what the clients of a key/value service were told, if anything is.
+fn judged(plan: &Plan, history: &History, stamp: Stamp) -> Option<Violation> {
+    let (check, detail) = match lin::check(history, &lin::Kv, lin::Limits::default()) {
+        lin::Verdict::Ok => return None,
+        lin::Verdict::Violated(window) => ("linearizability", words::of_window(history, &window)),
+        lin::Verdict::Unknown(why) => ("undecided", why),
+    };
+    let muted = plan.mute.iter().any(|mute| mute == check);
+    (!muted).then(|| violated(check, detail, stamp))
+}
+
 fn report(plan: &Plan, finished: Finished<control::Notes>) -> Report {
     let Finished { outcome, hook, digest, counters, elapsed } = finished;
     let hook: Box<dyn std::any::Any> = hook;
@@ -84,7 +97,9 @@ fn report(plan: &Plan, finished: Finished<control::Notes>) -> Report {
     let violation = match outcome {
         Ok(from_control) => {
             notes = from_control;
-            watcher.violation.take().or_else(|| watcher.oracle.at_end(stamp, counters.messages_sent))
+            let at_end = |watcher: &mut Watcher| watcher.oracle.at_end(stamp, counters.messages_sent);
+            let violation = watcher.violation.take().or_else(|| at_end(&mut watcher));
+            violation.or_else(|| judged(plan, &watcher.history, stamp))
         }
         Err(Ending::Hook) => watcher.violation.take(),
         Err(Ending::Panic { node, message }) => {

@@ -320,11 +320,11 @@ impl Watcher {
             Observed::Disk { node, act: DiskAct::SyncDir, .. } if self.is_server(node) => {
                 self.disk_changed(stamp, node, Change::Names, view);
             }
-            Observed::Booting { node, .. } => {
+            Observed::Booting { node, .. } if self.is_server(node) => {
                 self.booting(stamp, node, view);
                 self.wake();
             }
-            Observed::Crashed { node, power, pending } => {
+            Observed::Crashed { node, power, pending } if self.is_server(node) => {
                 self.pending[node.slot()] |= pending;
                 self.tell(stamp, &Fact::Crashed { node });
                 if power {

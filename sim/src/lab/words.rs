@@ -1,7 +1,8 @@
 //! Operations of a key/value service in words, for traces.
 
-use crate::history::{Call, Expect, Reply};
+use crate::history::{Call, Expect, History, OpId, Outcome, Reply};
 use crate::kv::Lost;
+use crate::lin::Window;
 use bytes::Bytes;
 use std::fmt;
 
@@ -74,4 +75,28 @@ impl fmt::Display for IsTold<'_> {
             None => f.write_str("nothing before all fall silent: unknown"),
         }
     }
+}
+
+/// Who contradicts whom, in a few lines.
+pub(super) fn of_window(history: &History, window: &Window) -> String {
+    /// Operations that are shown.
+    const MOST: usize = 12;
+    let shown = |id: &OpId| {
+        let op = &history.operations[id.0];
+        let told = match &op.outcome {
+            Outcome::Ok { reply, at } => format!("#{}: {}", at.nth, IsTold(op.process, &Some(Ok(reply.clone())))),
+            Outcome::Fail { at } => format!("#{}: {}", at.nth, IsTold(op.process, &Some(Err(Lost::Refused)))),
+            Outcome::Unknown => IsTold(op.process, &Some(Err(Lost::Unknown))).to_string(),
+        };
+        format!("\n    #{}: {}; {told}", op.invoked.nth, Asks(op.process, &op.call))
+    };
+    let lines: String = window.conflict.iter().take(MOST).map(shown).collect();
+    let more = window.conflict.len().saturating_sub(MOST);
+    let rest = if more > 0 { format!("\n    and {more} more") } else { String::new() };
+    format!(
+        "no order of the operations on {} explains what clients were told between events #{} and #{}:{lines}{rest}",
+        Text(&window.key),
+        window.from.nth,
+        window.to.nth
+    )
 }

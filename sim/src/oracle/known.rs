@@ -352,7 +352,8 @@ impl Known {
 
     /// The memory of a server, if it has said anything in this boot.
     pub fn memory(&self, node: NodeId) -> Option<&Memory> {
-        self.server(node).memory.as_ref()
+        // A client has none that anybody looks into.
+        self.servers.get(node.slot())?.memory.as_ref()
     }
 
     /// What is durable on a server's disk, in short.

@@ -202,7 +202,7 @@ fn idle(talks_to: &[Selector]) -> Vec<Client> {
 
 fn answered(plan: &mut Plan, client: u32, count: u32) {
     let event = Moment::Answered { client, count };
-    plan.then(Step::Await { event, within: Span::secs(10), or: Otherwise::Violation });
+    plan.then(Step::Await { event, within: Span::secs(40), or: Otherwise::Violation });
 }
 
 fn one_partition(draw: &mut Draw) -> Plan {

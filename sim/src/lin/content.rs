@@ -1,0 +1,203 @@
+//! Values as chains of what was put together to make them, so that a state is a number.
+//!
+//! Of a key that is only ever appended to, every value that was read must be a beginning of the longest one. As long
+//! as it is no longer than that, a value is then told by its length alone.
+
+use super::table::{Table, mix, of_bytes};
+
+/// A value, or that there is none. Equal numbers are equal values; of two different numbers the values may be equal
+/// too if they were put together in different ways.
+pub type Content = u32;
+
+/// There is no value.
+pub const ABSENT: Content = 0;
+
+/// Set in values that are told by their length.
+const ALONG: u32 = 1 << 31;
+const NONE: u32 = u32::MAX;
+
+struct Piece<'h> {
+    /// What comes before it.
+    before: u32,
+    bytes: &'h [u8],
+    /// Of the whole value.
+    len: usize,
+    /// The observed value that it is, once that is known.
+    is: u32,
+}
+
+/// The values of one key.
+#[derive(Default)]
+pub struct Contents<'h> {
+    pieces: Vec<Piece<'h>>,
+    by_piece: Table,
+    observed: Vec<&'h [u8]>,
+    by_bytes: Table,
+    /// The longest value of a key that is only appended to.
+    chain: Option<&'h [u8]>,
+}
+
+impl<'h> Contents<'h> {
+    /// Nothing is known.
+    pub fn new() -> Contents<'h> {
+        let absent = Piece { before: NONE, bytes: &[], len: 0, is: NONE };
+        Contents { pieces: vec![absent], ..Contents::default() }
+    }
+
+    /// The key is only appended to, and this is the longest value that was read.
+    pub fn follow(&mut self, chain: &'h [u8]) {
+        self.chain = (chain.len() < ALONG as usize).then_some(chain);
+    }
+
+    /// A number for a value that somebody saw.
+    pub fn observe(&mut self, value: &'h [u8]) -> u32 {
+        if let Some(chain) = self.chain {
+            // Its length says which it is; one that does not lie along the chain was never there.
+            return if chain.starts_with(value) { value.len() as u32 } else { NONE };
+        }
+        let hash = of_bytes(value);
+        let known = self.by_bytes.find(hash, |id| self.observed[id as usize] == value);
+        known.unwrap_or_else(|| {
+            let id = self.observed.len() as u32;
+            self.observed.push(value);
+            self.by_bytes.insert(hash, id);
+            id
+        })
+    }
+
+    /// The value that is just this.
+    pub fn put(&mut self, bytes: &'h [u8]) -> Content {
+        self.piece(NONE, bytes)
+    }
+
+    /// The value with this at its end. `None` if what was read later excludes it.
+    pub fn append(&mut self, before: Content, bytes: &'h [u8]) -> Option<Content> {
+        let Some(chain) = self.chain else {
+            return Some(self.piece(if before == ABSENT { NONE } else { before }, bytes));
+        };
+        let len = if before & ALONG != 0 { (before & !ALONG) as usize } else { 0 };
+        if before == ABSENT || before & ALONG != 0 {
+            let after = len + bytes.len();
+            if after <= chain.len() {
+                return chain[len..].starts_with(bytes).then_some(ALONG | after as u32);
+            }
+            if len < chain.len() {
+                // The longest value is still to come, and would never be there.
+                return None;
+            }
+        }
+        Some(self.piece(before, bytes))
+    }
+
+    fn piece(&mut self, before: u32, bytes: &'h [u8]) -> Content {
+        let hash = mix(of_bytes(bytes) ^ u64::from(before));
+        let is_it = |id: u32| {
+            let piece = &self.pieces[id as usize];
+            piece.before == before && piece.bytes == bytes
+        };
+        if let Some(id) = self.by_piece.find(hash, is_it) {
+            return id;
+        }
+        let id = self.pieces.len() as u32;
+        let len = if before == NONE { 0 } else { self.len(before) } + bytes.len();
+        self.pieces.push(Piece { before, bytes, len, is: NONE });
+        self.by_piece.insert(hash, id);
+        id
+    }
+
+    /// How long the value is.
+    pub fn len(&self, content: Content) -> usize {
+        if content & ALONG != 0 { (content & !ALONG) as usize } else { self.pieces[content as usize].len }
+    }
+
+    /// Whether it is the value that somebody saw.
+    pub fn is(&mut self, content: Content, observed: u32) -> bool {
+        if self.chain.is_some() {
+            // One that was read is never longer than the chain.
+            return content & ALONG != 0 && content & !ALONG == observed;
+        }
+        if content == ABSENT || observed == NONE {
+            return false;
+        }
+        let piece = &self.pieces[content as usize];
+        if piece.is != NONE {
+            return piece.is == observed;
+        }
+        let value = self.observed[observed as usize];
+        let same = piece.len == value.len() && self.ends_as(content, value);
+        if same {
+            self.pieces[content as usize].is = observed;
+        }
+        same
+    }
+
+    /// Whether somebody saw a value that this is a part of.
+    pub fn is_part_of_seen(&self, bytes: &[u8]) -> bool {
+        let is_part = |value: &[u8]| bytes.is_empty() || value.windows(bytes.len()).any(|part| part == bytes);
+        self.chain.is_some_and(is_part) || self.observed.iter().any(|value| is_part(value))
+    }
+
+    /// How long all values are together that somebody saw.
+    pub fn seen_bytes(&self) -> usize {
+        self.chain.map_or(0, <[u8]>::len) + self.observed.iter().map(|value| value.len()).sum::<usize>()
+    }
+
+    /// Compares from the end, until it comes to something that was compared before.
+    fn ends_as(&self, content: Content, value: &[u8]) -> bool {
+        let mut rest = value;
+        let mut at = content;
+        loop {
+            let piece = &self.pieces[at as usize];
+            if piece.is != NONE {
+                return self.observed[piece.is as usize] == rest;
+            }
+            let Some(shorter) = rest.strip_suffix(piece.bytes) else { return false };
+            rest = shorter;
+            if piece.before == NONE {
+                return rest.is_empty();
+            }
+            at = piece.before;
+        }
+    }
+
+    /// How many bytes it has come to hold.
+    pub fn bytes(&self) -> usize {
+        self.pieces.len() * size_of::<Piece<'_>>() + self.by_piece.bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_what_was_put_together() {
+        let mut contents = Contents::new();
+        let (ab, abc, b) = (contents.observe(b"ab"), contents.observe(b"abc"), contents.observe(b"b"));
+        let a = contents.append(ABSENT, b"a").expect("nothing excludes it");
+        let once = contents.append(a, b"b").expect("nothing excludes it");
+        assert_eq!(contents.append(a, b"b"), Some(once));
+        assert!(contents.is(once, ab) && !contents.is(once, abc) && !contents.is(once, b));
+        let twice = contents.append(once, b"c").expect("nothing excludes it");
+        assert!(contents.is(twice, abc) && !contents.is(twice, ab));
+        let put = contents.put(b"b");
+        assert!(contents.is(put, b) && !contents.is(ABSENT, b));
+    }
+
+    #[test]
+    fn along_a_chain_only_what_was_read_can_be_appended() {
+        let mut contents = Contents::new();
+        contents.follow(b"abc");
+        let (ab, other) = (contents.observe(b"ab"), contents.observe(b"b"));
+        assert_eq!(contents.append(ABSENT, b"b"), None);
+        let a = contents.append(ABSENT, b"a").expect("it is how the chain begins");
+        assert_eq!(contents.append(a, b"c"), None);
+        assert_eq!(contents.append(a, b"bcd"), None, "the chain itself would never be there");
+        let two = contents.append(a, b"b").expect("it goes on so");
+        assert!(contents.is(two, ab) && !contents.is(two, other) && !contents.is(a, ab));
+        let three = contents.append(two, b"c").expect("it ends so");
+        let four = contents.append(three, b"x").expect("what comes later was not read");
+        assert_eq!(contents.len(four), 4);
+        assert!(!contents.is(four, ab));
+    }
+}

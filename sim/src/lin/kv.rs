@@ -1,0 +1,299 @@
+//! A key of a key/value store: Get, Put, Append, Delete, compare and set, with versions if they are told.
+
+use super::content::{ABSENT, Content, Contents};
+use super::search::{Model, NEVER, Timed};
+
+/// How many bytes are looked through at most to find values that nobody saw.
+const BLURRED: usize = 256 << 20;
+
+/// A key's state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct State {
+    content: Content,
+    /// 0 always if nobody asks for versions, so that more states are equal.
+    version: u64,
+}
+
+/// A value as somebody saw or expects it: its number, or that there is none.
+pub type Seen = Option<u32>;
+
+/// An operation on one key, with what it returned. A version of 0 that is `told` was not.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KvOp<'h> {
+    /// A Get, or a compare-and-set that found something else: there was this.
+    Read {
+        /// What was there.
+        value: Seen,
+        /// Its length.
+        len: usize,
+        /// Its version.
+        told: u64,
+        /// A version that it surely was not, if not 0.
+        not: u64,
+    },
+    /// A Put.
+    Put {
+        /// What was put there.
+        value: &'h [u8],
+        /// The version that it made.
+        told: u64,
+    },
+    /// An Append.
+    Append {
+        /// What was appended.
+        value: &'h [u8],
+        /// The version that it made.
+        told: u64,
+    },
+    /// A Delete.
+    Delete {
+        /// Whether something was there, if that is known.
+        existed: Option<bool>,
+    },
+    /// A compare-and-set on the value.
+    CasValue {
+        /// What it expects.
+        expect: Seen,
+        /// What it puts there.
+        value: &'h [u8],
+        /// The version that it made.
+        told: u64,
+        /// Whether it is known that it found what it expects.
+        sure: bool,
+    },
+    /// A compare-and-set on the version.
+    CasVersion {
+        /// What it expects.
+        expect: u64,
+        /// What it puts there.
+        value: &'h [u8],
+        /// The version that it made.
+        told: u64,
+        /// Whether it is known that it found what it expects.
+        sure: bool,
+    },
+    /// What no such object ever answers.
+    Never,
+}
+
+/// What is known of a key before the search begins.
+pub struct KvModel<'h> {
+    /// Its values.
+    pub contents: Contents<'h>,
+    /// Whether anything depends on versions.
+    versions: bool,
+    /// Whether there is only ever more of it.
+    appended_only: bool,
+    /// Whether versions never begin anew.
+    undeleted: bool,
+    /// Whether it may be that it was removed without anybody knowing.
+    unknown_deletes: bool,
+    /// The versions that writes of known outcome made; only if versions never begin anew. Sorted.
+    made: Vec<u64>,
+    /// What was read at which version; only if versions never begin anew. Sorted.
+    read: Vec<(u64, u32)>,
+}
+
+impl<'h> KvModel<'h> {
+    /// Before anything is known of the key.
+    pub fn new() -> KvModel<'h> {
+        KvModel {
+            contents: Contents::new(),
+            versions: false,
+            appended_only: false,
+            undeleted: false,
+            unknown_deletes: false,
+            made: Vec::new(),
+            read: Vec::new(),
+        }
+    }
+
+    /// The key is only appended to, and the longest value that was read is this.
+    pub fn follow(&mut self, longest: &'h [u8]) {
+        self.appended_only = true;
+        self.contents.follow(longest);
+    }
+
+    /// Learns what all operations of the key say together.
+    pub fn learn(&mut self, ops: &[Timed<KvOp<'h>>]) {
+        for Timed { op, returned, .. } in ops {
+            self.versions |= match op {
+                KvOp::CasVersion { .. } => true,
+                KvOp::Read { told, not, .. } => *told != 0 || *not != 0,
+                op => op.told() != 0,
+            };
+            self.unknown_deletes |= *returned == NEVER && matches!(op, KvOp::Delete { .. });
+        }
+        let deletes =
+            |timed: &Timed<KvOp<'h>>| matches!(timed.op, KvOp::Delete { existed } if existed != Some(false));
+        self.undeleted = !ops.iter().any(deletes);
+        if !(self.undeleted && self.versions) {
+            return;
+        }
+        for Timed { op, .. } in ops {
+            match op {
+                KvOp::Read { value: Some(value), told, .. } if *told != 0 => self.read.push((*told, *value)),
+                op if op.told() != 0 => self.made.push(op.told()),
+                _ => {}
+            }
+        }
+        self.made.sort_unstable();
+        self.read.sort_unstable();
+    }
+
+    /// Makes operations of unknown outcome equal that nobody could tell apart: those whose values nobody ever saw.
+    pub fn blur(&self, ops: &mut [Timed<KvOp<'h>>]) {
+        let required = ops.partition_point(|op| op.returned != NEVER);
+        let unknown = &mut ops[required..];
+        if unknown.len() < 2 || unknown.len() * self.contents.seen_bytes() > BLURRED {
+            return;
+        }
+        let mut unseen: Option<&'h [u8]> = None;
+        for Timed { op, .. } in unknown {
+            if let KvOp::Put { value, .. }
+            | KvOp::Append { value, .. }
+            | KvOp::CasValue { value, .. }
+            | KvOp::CasVersion { value, .. } = op
+                && !self.contents.is_part_of_seen(value)
+            {
+                *value = unseen.get_or_insert(*value);
+            }
+        }
+    }
+
+    /// The state after a write, if it can be.
+    fn written(&mut self, state: State, content: Content, told: u64) -> Option<State> {
+        if !self.versions {
+            return Some(State { content, version: 0 });
+        }
+        let version = state.version + 1;
+        if told != 0 && told != version {
+            return None;
+        }
+        if self.undeleted {
+            // Somebody else made it, or it was something else: both must still come, and then cannot.
+            if told == 0 && self.made.binary_search(&version).is_ok() {
+                return None;
+            }
+            let first = self.read.partition_point(|(read, _)| *read < version);
+            if let Some((read, value)) = self.read.get(first)
+                && *read == version
+                && !self.contents.is(content, *value)
+            {
+                return None;
+            }
+        }
+        Some(State { content, version })
+    }
+
+    fn is(&mut self, state: State, seen: Seen) -> bool {
+        match seen {
+            Some(value) => self.contents.is(state.content, value),
+            None => state.content == ABSENT,
+        }
+    }
+
+    /// The version at which an operation must find the key, if that is known.
+    fn needs(op: &KvOp<'_>) -> Option<u64> {
+        match op {
+            KvOp::Read { value: None, .. } => Some(0),
+            KvOp::CasVersion { expect, sure: true, .. } => Some(*expect),
+            KvOp::Read { told: 0, .. } => None,
+            KvOp::Read { told, .. } => Some(*told),
+            op => op.told().checked_sub(1),
+        }
+    }
+}
+
+impl KvOp<'_> {
+    /// The version that it told; 0: none.
+    fn told(&self) -> u64 {
+        match self {
+            KvOp::Read { told, .. }
+            | KvOp::Put { told, .. }
+            | KvOp::Append { told, .. }
+            | KvOp::CasValue { told, .. }
+            | KvOp::CasVersion { told, .. } => *told,
+            KvOp::Delete { .. } | KvOp::Never => 0,
+        }
+    }
+}
+
+impl<'h> Model for KvModel<'h> {
+    type State = State;
+    type Op = KvOp<'h>;
+
+    fn initial(&self) -> State {
+        State { content: ABSENT, version: 0 }
+    }
+
+    fn step(&mut self, state: State, op: &KvOp<'h>) -> Option<State> {
+        let State { content, version } = state;
+        match *op {
+            KvOp::Read { value, told, not, .. } => {
+                let fits = (told == 0 || told == version) && (not == 0 || not != version) && self.is(state, value);
+                fits.then_some(state)
+            }
+            KvOp::Put { value, told } => {
+                let content = self.contents.put(value);
+                self.written(state, content, told)
+            }
+            KvOp::Append { value, told } => {
+                if told != 0 && told != version + 1 {
+                    return None;
+                }
+                let content = self.contents.append(content, value)?;
+                self.written(state, content, told)
+            }
+            KvOp::Delete { existed } => {
+                let exists = content != ABSENT;
+                existed.is_none_or(|existed| existed == exists).then(|| self.initial())
+            }
+            KvOp::CasValue { expect, value, told, sure } => {
+                if !self.is(state, expect) {
+                    return (!sure).then_some(state);
+                }
+                let content = self.contents.put(value);
+                self.written(state, content, told)
+            }
+            KvOp::CasVersion { expect, value, told, sure } => {
+                if expect != version {
+                    return (!sure).then_some(state);
+                }
+                let content = self.contents.put(value);
+                self.written(state, content, told)
+            }
+            KvOp::Never => None,
+        }
+    }
+
+    fn only_looks(&self, op: &KvOp<'h>) -> bool {
+        matches!(op, KvOp::Read { .. } | KvOp::Delete { existed: Some(false) })
+    }
+
+    fn words(&self, state: State) -> [u64; 2] {
+        [state.content.into(), state.version]
+    }
+
+    fn hopeless(&mut self, state: State, op: &KvOp<'h>) -> bool {
+        let past = self.versions && self.undeleted && Self::needs(op).is_some_and(|needs| needs < state.version);
+        let grown = || match op {
+            KvOp::Read { value: None, .. } => state.content != ABSENT,
+            KvOp::Read { len, .. } => self.contents.len(state.content) > *len,
+            _ => false,
+        };
+        matches!(op, KvOp::Never) || past || (self.appended_only && grown())
+    }
+
+    fn leads_to(&mut self, state: State, op: &KvOp<'h>) -> bool {
+        if self.versions {
+            return self.unknown_deletes || Self::needs(op).is_none_or(|needs| needs >= state.version);
+        }
+        // What was there before a Put leaves no trace.
+        !matches!(op, KvOp::Put { .. } | KvOp::Never)
+    }
+
+    fn bytes(&self) -> usize {
+        self.contents.bytes()
+    }
+}

@@ -1,0 +1,234 @@
+//! The key/value service as the laboratory sees it: its servers are Raft with a state of their own, and clerks run on
+//! nodes of their own.
+
+use super::clerk::Clerk;
+use super::operation::{self, Answer, Command, Query};
+use super::server::{Config, KINDS, Server, digest_of_snapshot};
+use crate::raft::lab::{self as raft_lab, ShardlabRaft};
+use crate::raft::{Drift, Node};
+use crate::rsm::{self, Bug, Failure, Observation, Patience, Reads};
+use bytes::Bytes;
+use futures::channel::mpsc::unbounded;
+use futures::future::BoxFuture;
+use labrpc::persister::Directory;
+use labrpc::sim::DiskView;
+use labrpc::{Direction, Env, Index, Kind, NodeId, Term, Time};
+use sim::history::{Call, Expect, Reply};
+use sim::kv::{ClerkSetup, KvClerk, KvSystem, Lost};
+use sim::oracle::ServiceSnapshot;
+use sim::plan::{Knobs, ReadMode};
+use sim::raft::{
+    Abilities, ApplyMsg, Booted, BugCard, Change, DiskFact, Follow, Part, PeerSetup, RaftPeer, RaftSystem,
+    Recovered, WireFacts,
+};
+use std::sync::Arc;
+
+/// This repository's key/value service, for the laboratory.
+pub struct ShardlabKv;
+
+/// How far the clocks of the scenarios are apart at most.
+const DRIFT: Drift = Drift { slowest: 800_000, fastest: 1_200_000 };
+
+fn config(setup: &PeerSetup) -> Config {
+    let knobs = &setup.knobs;
+    let mut raft = raft_lab::config(setup);
+    raft.lease = (knobs.reads == ReadMode::Lease).then_some(DRIFT);
+    let service = rsm::Config {
+        max_sessions: knobs.max_sessions.into(),
+        snapshot_after: knobs.snapshot_bytes.map(u64::from),
+        reads: if knobs.reads == ReadMode::Log || !knobs.noop { Reads::ThroughLog } else { Reads::Confirmed },
+        bug: None,
+    };
+    let mut config = Config { raft, options: raft_lab::options(setup), service };
+    config.plant(setup.bug.as_deref().and_then(Bug::of_name));
+    config
+}
+
+impl RaftSystem for ShardlabKv {
+    fn name(&self) -> &'static str {
+        "kvraft"
+    }
+
+    fn boot(&self, env: Env, setup: PeerSetup) -> BoxFuture<'static, Result<Booted, String>> {
+        Box::pin(async move {
+            let (told, applies) = unbounded();
+            // Whoever listens is a task of the same boot: there is nobody to tell only when it is over.
+            let tell = move |message| _ = told.unbounded_send(message);
+            let observer = Box::new(move |seen: Observation<'_>| match seen {
+                Observation::Applied { index, term, command, digest } => {
+                    let term = Some(term);
+                    tell(match command {
+                        Some(command) => ApplyMsg::Command { index, term, command: command.clone() },
+                        None => ApplyMsg::Noop { index, term },
+                    });
+                    tell(ApplyMsg::State { index, digest });
+                }
+                Observation::Restored { index, digest } => tell(ApplyMsg::Restored { index, digest }),
+                Observation::Snapshot { .. } => {}
+            });
+            let server =
+                Server::boot(env, config(&setup), Some(observer)).await.map_err(|error| error.to_string())?;
+            Ok(Booted { peer: Arc::new(Peer(server.node().clone())), applies: Box::pin(applies) })
+        })
+    }
+
+    fn recover(&self, node: NodeId, disk: &dyn Directory) -> Result<Recovered, String> {
+        let mut recovered = ShardlabRaft.recover(node, disk)?;
+        if let Some((index, _, content)) = &mut recovered.snapshot {
+            *content = shown(*index, content);
+        }
+        Ok(recovered)
+    }
+
+    fn follow(self: Arc<Self>, node: NodeId) -> Box<dyn Follow> {
+        Box::new(Following(Arc::new(ShardlabRaft).follow(node)))
+    }
+
+    fn explains(&self) -> bool {
+        true
+    }
+
+    fn inspect(&self, kind: Kind, direction: Direction, body: &[u8]) -> Option<WireFacts> {
+        let of_clients = self.kinds(Part::ClientRequest).contains(&kind);
+        if of_clients { None } else { ShardlabRaft.inspect(kind, direction, body) }
+    }
+
+    fn kinds(&self, part: Part) -> &'static [Kind] {
+        match part {
+            Part::ClientRequest | Part::ClientReply => &[KINDS.register, KINDS.operate, KINDS.query],
+            _ => ShardlabRaft.kinds(part),
+        }
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { own_state: true, ..ShardlabRaft.abilities() }
+    }
+
+    fn kv(&self) -> Option<&dyn KvSystem> {
+        Some(self)
+    }
+
+    fn bugs(&self) -> Vec<BugCard> {
+        if !cfg!(feature = "zoo") {
+            return Vec::new();
+        }
+        let card = |bug: &Bug| BugCard { name: bug.name(), about: bug.about(), directed: None };
+        Bug::ALL.iter().map(card).collect()
+    }
+}
+
+/// A snapshot as the laboratory compares it: by the digest of the state in it. One that does not decode has a digest
+/// that no state has.
+fn shown(index: Index, content: &[u8]) -> Bytes {
+    let digest = digest_of_snapshot(content).unwrap_or(u64::MAX);
+    let snapshot = ServiceSnapshot { index, digest, ballast: Bytes::new() };
+    labgob::encode(&snapshot).expect("it is small").into()
+}
+
+/// Raft's disk, with snapshots shown by their digests.
+struct Following(Box<dyn Follow>);
+
+impl Follow for Following {
+    fn changed(&mut self, disk: &DiskView<'_>, what: Change<'_>, facts: &mut Vec<DiskFact>) -> Result<(), String> {
+        let known = facts.len();
+        let outcome = self.0.changed(disk, what, facts);
+        for fact in &mut facts[known..] {
+            if let DiskFact::Snapshot { index, content, .. } = fact {
+                *content = shown(*index, content);
+            }
+        }
+        outcome
+    }
+}
+
+/// A server: the service takes what its Raft delivers, and makes its own snapshots.
+struct Peer(Node);
+
+impl RaftPeer for Peer {
+    fn start(&self, command: Bytes) -> BoxFuture<'_, Option<(Index, Term)>> {
+        RaftPeer::start(&self.0, command)
+    }
+
+    fn state(&self) -> (Term, bool) {
+        self.0.state()
+    }
+
+    fn snapshot(&self, _: Index, _: Bytes) {}
+
+    fn transfer(&self, to: NodeId) {
+        self.0.transfer(to);
+    }
+
+    fn read(&self) -> BoxFuture<'_, Option<Index>> {
+        RaftPeer::read(&self.0)
+    }
+}
+
+impl KvSystem for ShardlabKv {
+    fn clerk(&self, env: Env, setup: ClerkSetup) -> Box<dyn KvClerk> {
+        let bug = setup.bug.as_deref().and_then(Bug::of_name);
+        let patience = patience(&setup.knobs, bug);
+        Box::new(LabClerk { clerk: Clerk::new(env.clone(), setup.servers, patience), env, patience })
+    }
+}
+
+fn patience(knobs: &Knobs, bug: Option<Bug>) -> Patience {
+    Patience { attempt: knobs.client_timeout.0 / 4, bug, ..Patience::default() }
+}
+
+struct LabClerk {
+    clerk: Clerk,
+    env: Env,
+    patience: Patience,
+}
+
+impl KvClerk for LabClerk {
+    fn call<'a>(&'a mut self, call: &'a Call, deadline: Time) -> BoxFuture<'a, Result<Reply, Lost>> {
+        Box::pin(async move {
+            self.patience.deadline = deadline.since(self.env.now());
+            self.clerk.set_patience(self.patience);
+            self.work(call).await.map_err(|failure| match failure {
+                Failure::Unknown => Lost::Unknown,
+                Failure::Unavailable | Failure::TooLarge(_) => Lost::Refused,
+            })
+        })
+    }
+}
+
+impl LabClerk {
+    async fn work(&mut self, call: &Call) -> Result<Reply, Failure> {
+        let command = match call.clone() {
+            Call::Get { key } => return Ok(answer(self.clerk.query(Query::Get { key }).await?)),
+            Call::Scan { prefix, limit } => {
+                return Ok(answer(self.clerk.query(Query::Scan { prefix, limit: limit.into() }).await?));
+            }
+            Call::Put { key, value } => Command::Put { key, value },
+            Call::Append { key, value } => Command::Append { key, value },
+            Call::Delete { key } => Command::Delete { key },
+            Call::Cas { key, expect, value } => {
+                let expect = match expect {
+                    Expect::Value(value) => operation::Expect::Value(value),
+                    Expect::Version(version) => operation::Expect::Version(version),
+                };
+                Command::Cas { key, expect, value }
+            }
+        };
+        Ok(match self.clerk.command(command).await?.1 {
+            operation::Reply::Written { version } => Reply::Written { version },
+            operation::Reply::Deleted { existed } => Reply::Deleted { existed },
+            operation::Reply::CasFailed { value, version } => Reply::CasFailed { value, version },
+            operation::Reply::TooLarge(refused) => return Err(refused.into()),
+        })
+    }
+}
+
+fn answer((index, answer): (Index, Answer)) -> Reply {
+    match answer {
+        Answer::Value { value, version } => Reply::Value { value, version },
+        Answer::Entries { items, more } => {
+            // A scan does not tell versions.
+            let items = items.into_iter().map(|(key, value)| (key, value, 0)).collect();
+            Reply::Entries { items, more, index: index.0 }
+        }
+    }
+}
