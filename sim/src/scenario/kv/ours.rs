@@ -37,7 +37,7 @@ fn minority_clients(draw: &mut Draw) -> Plan {
     for _ in 0..3 {
         plan.partition_again(draw, 3).sleep(ELECTION);
     }
-    plan.await_clients();
+    plan.sleep(ELECTION);
     plan
 }
 
@@ -82,7 +82,7 @@ fn reads(draw: &mut Draw, mode: ReadMode) -> Plan {
         plan.act(Act::Resume(old.clone())).connect(old.clone()).act(Act::Heal);
         plan.sleep(Span::millis(draw.rng.within(100..=500)));
     }
-    plan.await_clients();
+    plan.sleep(ELECTION);
     plan
 }
 
