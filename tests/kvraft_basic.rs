@@ -4,7 +4,7 @@
 #[path = "kvraft/world.rs"]
 mod world;
 
-use labrpc::sim::{Command as Order, NetWeather, Span};
+use labrpc::sim::{Command as Order, NetWeather, NodeSet, Span};
 use labrpc::{Index, NodeId};
 use shardlab::kvraft::{Bug, Clerk, Expect, Failure, MAX_KEY, MAX_VALUE, Patience, Reads, Reply};
 use shardlab::raft;
@@ -288,4 +288,53 @@ fn reads_beside_a_cut(lease: Option<raft::Drift>, bug: Option<Bug>) -> Beside {
         drop(writer);
         beside
     })
+}
+
+/// What clients are told of their writes by a leader that is cut off from the other servers and not from them; and the
+/// value when it is back, which others have written meanwhile.
+fn acknowledged_alone(bug: Option<Bug>) -> (Vec<Result<Reply, Failure>>, Option<bytes::Bytes>) {
+    run(7, NetWeather::default(), move |lab| async move {
+        let mut cluster = Cluster::of(&lab, 3);
+        cluster.bug = bug;
+        cluster.start();
+        cluster.again(|mut clerk| async move { clerk.put("a", "old").await.map(drop) }).await.unwrap();
+        let leader = cluster.leader().unwrap();
+        let others: NodeSet = (1..=3).map(NodeId).filter(|&node| node != leader).collect();
+        let patience = Patience { deadline: ms(6_000), attempt: ms(5_000), pause: ms(5), bug };
+        let alone: Vec<_> = (0..4)
+            .map(|_| {
+                let (lab, cut) = (lab.clone(), lab.now() + ms(200));
+                cluster.client_of(vec![leader], patience, move |mut clerk| async move {
+                    // It has its session before the cut.
+                    clerk.put("b", "").await.unwrap();
+                    lab.sleep_until(cut + ms(10)).await;
+                    clerk.put("a", "lost").await
+                })
+            })
+            .collect();
+        lab.sleep(ms(200)).await;
+        lab.order(Order::Cut { from: leader.into(), to: others });
+        lab.order(Order::Cut { from: others, to: leader.into() });
+        lab.sleep(ms(100)).await;
+        let elsewhere = cluster.client_of(others.iter().collect(), Patience::default(), |mut clerk| async move {
+            for number in 0..6 {
+                clerk.put("a", format!("{number}")).await.unwrap();
+            }
+        });
+        elsewhere.await;
+        lab.order(Order::Mend { from: leader.into(), to: others });
+        lab.order(Order::Mend { from: others, to: leader.into() });
+        let outcomes = futures::future::join_all(alone).await;
+        (outcomes, cluster.again(|mut clerk| async move { clerk.get("a").await.unwrap() }).await)
+    })
+}
+
+#[test]
+fn a_leader_that_was_cut_off_acknowledges_nothing_that_is_lost() {
+    let (outcomes, last) = acknowledged_alone(None);
+    assert_eq!((outcomes, &last), (vec![Err(Failure::Unknown); 4], &Some("5".into())));
+    for bug in [Bug::AckOnAppend, Bug::ReplyByIndexOnly] {
+        let (outcomes, value) = acknowledged_alone(Some(bug));
+        assert!(outcomes.iter().any(Result::is_ok) && value == last, "{bug:?}: {outcomes:?}");
+    }
 }
