@@ -2,6 +2,7 @@
 
 use super::machine::Kv;
 use super::operation::{Answer, Command, Expect, MAX_KEY, MAX_SCAN, MAX_SCAN_BYTES, MAX_VALUE, Query, Reply};
+#[cfg(feature = "zoo")]
 use crate::rsm::bugs::Bug;
 use crate::rsm::config::Config;
 use crate::rsm::machine::StateMachine;
@@ -190,6 +191,7 @@ fn sizes_are_checked_to_the_byte() {
     assert_eq!(kv, before);
 }
 
+#[cfg(feature = "zoo")]
 /// What a retry of an append does. Entries: a session, the append, `between` others of another session, then the
 /// append again, all of it across a snapshot if asked for.
 fn retried(bug: Option<Bug>, between: u64, across_snapshot: bool) -> (Outcome<Reply>, Vec<u8>) {
@@ -217,6 +219,7 @@ fn retried(bug: Option<Bug>, between: u64, across_snapshot: bool) -> (Outcome<Re
 }
 
 #[test]
+#[cfg(feature = "zoo")]
 fn each_planted_bug_of_sessions_executes_a_retry_again_where_it_says() {
     let (right, once, twice) = (Outcome::Done(Index(3), Reply::Written { version: 1 }), b"x", b"xx");
     for (between, across) in [(0, false), (0, true), (20, false), (20, true)] {
@@ -230,6 +233,7 @@ fn each_planted_bug_of_sessions_executes_a_retry_again_where_it_says() {
 }
 
 #[test]
+#[cfg(feature = "zoo")]
 fn a_duplicate_that_loses_its_reply_tells_of_a_state_that_never_was() {
     let config = Config { bug: Some(Bug::DedupLosesReply), ..Config::default() };
     let mut replica = Replica::<Kv>::new(config);
