@@ -4,7 +4,7 @@
 #[path = "kvraft/world.rs"]
 mod world;
 
-use labrpc::sim::{Command as Order, NetWeather, Span};
+use labrpc::sim::{Command as Order, NetWeather, NodeSet, Span};
 use labrpc::{Index, NodeId};
 use shardlab::kvraft::{Bug, Clerk, Expect, Failure, MAX_KEY, MAX_VALUE, Patience, Reads, Reply};
 use shardlab::raft;
@@ -120,6 +120,7 @@ fn a_command_whose_answer_is_lost_is_executed_once() {
 }
 
 #[test]
+#[cfg(feature = "zoo")]
 fn the_bugs_of_retries_show_when_answers_are_lost() {
     for bug in [Bug::NoDedup, Bug::RetryNewSeq] {
         let whole = (0..40).map(|number| format!("<{number}>")).collect::<String>();
@@ -228,12 +229,14 @@ fn a_lease_answers_without_asking_and_ends_before_another_leader_begins() {
 }
 
 #[test]
+#[cfg(feature = "zoo")]
 fn a_lease_that_counts_from_the_answer_outlives_its_promise() {
     let drift = raft::Drift { slowest: 1_000_000, fastest: 1_000_000 };
     assert!(reads_beside_a_cut(Some(drift), Some(Bug::LeaseFromReceipt)).stale > 0);
 }
 
 #[test]
+#[cfg(feature = "zoo")]
 fn a_leader_that_does_not_ask_serves_what_is_old() {
     assert!(reads_beside_a_cut(None, Some(Bug::LocalRead)).stale > 0);
 }
@@ -288,4 +291,103 @@ fn reads_beside_a_cut(lease: Option<raft::Drift>, bug: Option<Bug>) -> Beside {
         drop(writer);
         beside
     })
+}
+
+/// What clients are told of their writes by a leader that is cut off from the other servers and not from them; and the
+/// value when it is back, which others have written meanwhile.
+fn acknowledged_alone(bug: Option<Bug>) -> (Vec<Result<Reply, Failure>>, Option<bytes::Bytes>) {
+    run(7, NetWeather::default(), move |lab| async move {
+        let mut cluster = Cluster::of(&lab, 3);
+        cluster.bug = bug;
+        cluster.start();
+        cluster.again(|mut clerk| async move { clerk.put("a", "old").await.map(drop) }).await.unwrap();
+        let leader = cluster.leader().unwrap();
+        let others: NodeSet = (1..=3).map(NodeId).filter(|&node| node != leader).collect();
+        let patience = Patience { deadline: ms(6_000), attempt: ms(5_000), pause: ms(5), bug };
+        let alone: Vec<_> = (0..4)
+            .map(|_| {
+                let (lab, cut) = (lab.clone(), lab.now() + ms(200));
+                cluster.client_of(vec![leader], patience, move |mut clerk| async move {
+                    // It has its session before the cut.
+                    clerk.put("b", "").await.unwrap();
+                    lab.sleep_until(cut + ms(10)).await;
+                    clerk.put("a", "lost").await
+                })
+            })
+            .collect();
+        lab.sleep(ms(200)).await;
+        lab.order(Order::Cut { from: leader.into(), to: others });
+        lab.order(Order::Cut { from: others, to: leader.into() });
+        lab.sleep(ms(100)).await;
+        let elsewhere = cluster.client_of(others.iter().collect(), Patience::default(), |mut clerk| async move {
+            for number in 0..6 {
+                clerk.put("a", format!("{number}")).await.unwrap();
+            }
+        });
+        elsewhere.await;
+        lab.order(Order::Mend { from: leader.into(), to: others });
+        lab.order(Order::Mend { from: others, to: leader.into() });
+        let outcomes = futures::future::join_all(alone).await;
+        (outcomes, cluster.again(|mut clerk| async move { clerk.get("a").await.unwrap() }).await)
+    })
+}
+
+#[test]
+fn a_leader_that_was_cut_off_acknowledges_nothing_that_is_lost() {
+    let (outcomes, last) = acknowledged_alone(None);
+    assert_eq!((outcomes, &last), (vec![Err(Failure::Unknown); 4], &Some("5".into())));
+    for bug in [Bug::AckOnAppend, Bug::ReplyByIndexOnly].into_iter().filter(|_| cfg!(feature = "zoo")) {
+        let (outcomes, value) = acknowledged_alone(Some(bug));
+        assert!(outcomes.iter().any(Result::is_ok) && value == last, "{bug:?}: {outcomes:?}");
+    }
+}
+
+/// Appends tokens, and after each looks for all of its own. How many were acknowledged.
+async fn tokens(mut clerk: Clerk, client: u32) -> usize {
+    let (mut surely, mut perhaps) = (Vec::new(), Vec::new());
+    for number in 0..40 {
+        let token = format!("<{client}.{number}>");
+        match clerk.append("x", token.clone()).await {
+            Ok(_) => surely.push(token),
+            Err(Failure::Unknown) => perhaps.push(token),
+            Err(_) => {}
+        }
+        let Ok(value) = clerk.get("x").await else { continue };
+        let value = String::from_utf8(value.unwrap_or_default().to_vec()).unwrap();
+        let count = |token: &String| value.matches(token.as_str()).count();
+        assert!(surely.iter().all(|token| count(token) == 1), "{surely:?} in {value}");
+        assert!(perhaps.iter().all(|token| count(token) <= 1), "{perhaps:?} in {value}");
+    }
+    surely.len()
+}
+
+#[test]
+fn nothing_is_lost_or_done_twice_while_servers_crash_and_messages_are_lost() {
+    for seed in 0..12 {
+        run(seed, lossy_replies(), move |lab| async move {
+            let mut cluster = Cluster::of(&lab, 3);
+            cluster.service.snapshot_after = Some(400);
+            cluster.service.max_sessions = 6;
+            cluster.lease = (seed % 2 == 0).then_some(raft::Drift { slowest: 1, fastest: 1 });
+            if seed % 3 == 0 {
+                cluster.service.reads = Reads::ThroughLog;
+            }
+            cluster.start();
+            let patience = Patience { attempt: ms(80), ..Patience::default() };
+            let clients: Vec<_> =
+                (0..5).map(|client| cluster.client(patience, move |clerk| tokens(clerk, client))).collect();
+            let crashes = lab.clone();
+            lab.spawn(async move {
+                for turn in 0..12 {
+                    crashes.sleep(ms(700)).await;
+                    let node = NodeId((1 + (seed + turn * 2) % 3) as u32);
+                    crashes.order(Order::Crash { node, power: turn % 2 == 0 });
+                    crashes.sleep(ms(250)).await;
+                    crashes.order(Order::Boot { node });
+                }
+            });
+            let acknowledged: usize = futures::future::join_all(clients).await.into_iter().sum();
+            assert!(acknowledged > 150, "{acknowledged} of 200");
+        });
+    }
 }

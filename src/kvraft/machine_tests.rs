@@ -2,6 +2,8 @@
 
 use super::machine::Kv;
 use super::operation::{Answer, Command, Expect, MAX_KEY, MAX_SCAN, MAX_SCAN_BYTES, MAX_VALUE, Query, Reply};
+#[cfg(feature = "zoo")]
+use crate::rsm::bugs::Bug;
 use crate::rsm::config::Config;
 use crate::rsm::machine::StateMachine;
 use crate::rsm::replica::{LogCommand, Outcome, Replica};
@@ -187,4 +189,66 @@ fn sizes_are_checked_to_the_byte() {
     let (before, append) = (kv.clone(), Command::Append { key: vec![0].into(), value: bytes("x") });
     assert!(matches!(kv.apply(Index(2), &append), Reply::TooLarge(_)));
     assert_eq!(kv, before);
+}
+
+#[cfg(feature = "zoo")]
+/// What a retry of an append does. Entries: a session, the append, `between` others of another session, then the
+/// append again, all of it across a snapshot if asked for.
+fn retried(bug: Option<Bug>, between: u64, across_snapshot: bool) -> (Outcome<Reply>, Vec<u8>) {
+    let config = Config { bug, ..Config::default() };
+    let mut replica = Replica::<Kv>::new(config);
+    let mut index = Index(0);
+    let mut apply = |replica: &mut Replica<Kv>, entry: LogCommand<Command>| {
+        index = index.next();
+        replica.apply(index, &labgob::encode(&entry).unwrap())
+    };
+    let operate = |session, seq, command| LogCommand::Operate { session: SessionId(session), seq, command };
+    let append = || operate(1, 1, Command::Append { key: bytes("a"), value: bytes("x") });
+    apply(&mut replica, LogCommand::Register { room: 9 });
+    apply(&mut replica, LogCommand::Register { room: 9 });
+    apply(&mut replica, append());
+    for seq in 1..=between {
+        apply(&mut replica, operate(2, seq, Command::Put { key: bytes("b"), value: bytes("") }));
+    }
+    if across_snapshot {
+        replica = Replica::restore(config, Index(3 + between), &replica.snapshot()).unwrap();
+    }
+    let outcome = apply(&mut replica, append());
+    let value = replica.machine().get(b"a").0.unwrap().to_vec();
+    (outcome, value)
+}
+
+#[test]
+#[cfg(feature = "zoo")]
+fn each_planted_bug_of_sessions_executes_a_retry_again_where_it_says() {
+    let (right, once, twice) = (Outcome::Done(Index(3), Reply::Written { version: 1 }), b"x", b"xx");
+    for (between, across) in [(0, false), (0, true), (20, false), (20, true)] {
+        assert_eq!(retried(None, between, across), (right.clone(), once.to_vec()));
+    }
+    let shows = |bug, between, across| retried(Some(bug), between, across).1 == twice;
+    assert!(shows(Bug::NoDedup, 0, false));
+    assert!(shows(Bug::DedupOnlyAtSubmit, 0, false));
+    assert!(shows(Bug::DedupNotInSnapshot, 0, true) && !shows(Bug::DedupNotInSnapshot, 20, false));
+    assert!(shows(Bug::DedupWindowTooSmall, 20, false) && !shows(Bug::DedupWindowTooSmall, 5, true));
+}
+
+#[test]
+#[cfg(feature = "zoo")]
+fn a_duplicate_that_loses_its_reply_tells_of_a_state_that_never_was() {
+    let config = Config { bug: Some(Bug::DedupLosesReply), ..Config::default() };
+    let mut replica = Replica::<Kv>::new(config);
+    let mut apply = |index, entry: LogCommand<Command>| {
+        replica.apply(Index(index), &labgob::encode(&entry).unwrap());
+        replica.recall(SessionId(1), 2)
+    };
+    let put = |seq| LogCommand::Operate {
+        session: SessionId(1),
+        seq,
+        command: Command::Put { key: bytes("a"), value: bytes("x") },
+    };
+    apply(1, LogCommand::Register { room: 9 });
+    apply(2, put(1));
+    assert_eq!(apply(3, put(2)), Some(Outcome::Done(Index(3), Reply::Written { version: 2 })));
+    let again = replica.apply(Index(4), &labgob::encode(&put(2)).unwrap());
+    assert_eq!(again, Outcome::Done(Index(4), Reply::Written { version: 1 }));
 }

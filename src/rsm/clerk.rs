@@ -151,7 +151,10 @@ impl<M: StateMachine> Clerk<M> {
             let answer = self.env.call(self.servers[self.leader], kind, body.clone(), until).await;
             let hint = match answer.ok().and_then(|bytes| labgob::decode(&bytes).ok()) {
                 Some(Response::NotLeader(hint)) => hint,
-                Some(Response::Busy) => Some(self.servers[self.leader]),
+                Some(Response::Busy) => {
+                    self.env.sleep(self.config.pause).await;
+                    Some(self.servers[self.leader])
+                }
                 Some(Response::Unknown(hint)) => {
                     may_be = true;
                     hint

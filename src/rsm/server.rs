@@ -86,6 +86,7 @@ impl Server {
             readers: Vec::new(),
             reads: Vec::new(),
             leads: None,
+            acknowledged: BTreeMap::new(),
         };
         env.spawn(Box::new(driver).run());
         Ok(Server { node })
@@ -135,6 +136,8 @@ struct Driver<M: StateMachine> {
     reads: Vec<Read<M::Query>>,
     /// The term that it leads, when it last looked.
     leads: Option<Term>,
+    /// Commands that were acknowledged too early; for [`super::Bug::AckOnAppend`].
+    acknowledged: BTreeMap<Index, Bytes>,
 }
 
 impl<M: StateMachine> Driver<M> {
@@ -215,20 +218,28 @@ impl<M: StateMachine> Driver<M> {
                 Ok(id) if bug!(self, AckOnAppend) => self.acknowledge_early(id, waiter, command),
                 // It was applied, or something else in its place, before it was known who waits.
                 Ok(id) if id.index <= self.replica.applied() => self.give_up(waiter),
-                Ok(id) => _ = self.waiters.insert((id.index, id.term), waiter),
+                Ok(id) => {
+                    // Leadership may be lost again already: then what is seen next differs from this.
+                    self.leads = Some(id.term);
+                    self.waiters.insert((id.index, id.term), waiter);
+                }
                 Err(refusal) => self.refuse(waiter, refusal),
             }
         }
         any
     }
 
-    /// Tells what will come of an entry if nothing comes between.
+    /// Tells what will come of an entry if all of this leader's are committed.
     fn acknowledge_early(&mut self, id: EntryId, waiter: Waiter<M::Query>, command: Bytes) {
-        let image = self.replica.snapshot();
-        let guess = Replica::<M>::restore(self.config, self.replica.applied(), &image);
+        let (applied, image) = (self.replica.applied(), self.replica.snapshot());
+        let guess = Replica::<M>::restore(self.config, applied, &image);
         let mut guess = guess.expect("a snapshot that was made a moment ago");
+        self.acknowledged.retain(|earlier, _| *earlier > applied && *earlier < id.index);
+        self.acknowledged.insert(id.index, command);
+        let outcomes = self.acknowledged.iter().map(|(index, command)| guess.apply(*index, command));
+        let outcome = outcomes.last().expect("one was just put there");
         match waiter {
-            Waiter::Caller(request) => self.report(&request, &guess.apply(id.index, &command)),
+            Waiter::Caller(request) => self.report(&request, &outcome),
             Waiter::Readers(readers) => self.read(readers),
         }
     }
@@ -244,7 +255,9 @@ impl<M: StateMachine> Driver<M> {
             }
         }
         let applied = self.replica.applied();
-        self.node.applied(applied);
+        if applied != before {
+            self.node.applied(applied);
+        }
         Ok(applied != before)
     }
 

@@ -7,8 +7,8 @@ use shardlab::raft::message::{
     Append, AppendReply, Install, InstallReply, Message, Outcome, RequestVote, VoteReply,
 };
 use shardlab::raft::{
-    Apply, Bug, Config, Content, Entry, EntryId, HardState, Index, Input, Membership, Outgoing, Payload, Raft,
-    Ready, Saved, SnapshotMeta, Term, View, storage,
+    Apply, Bug, Config, Content, Drift, Entry, EntryId, HardState, Index, Input, Membership, Outgoing, Payload,
+    Raft, Ready, Saved, SnapshotMeta, Term, View, storage,
 };
 use std::time::Duration;
 
@@ -54,6 +54,12 @@ impl Setup {
     /// In this term, without a vote.
     pub fn term(mut self, term: u64) -> Setup {
         self.saved.hard = HardState { term: Term(term), vote: None };
+        self
+    }
+
+    /// With leases, and clocks of one rate.
+    pub fn leases(mut self) -> Setup {
+        self.config.lease = Some(Drift { slowest: 1_000_000, fastest: 1_000_000 });
         self
     }
 
