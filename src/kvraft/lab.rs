@@ -112,9 +112,23 @@ impl RaftSystem for ShardlabKv {
         if !cfg!(feature = "zoo") {
             return Vec::new();
         }
-        let card = |bug: &Bug| BugCard { name: bug.name(), about: bug.about(), directed: None };
+        let card = |bug: &Bug| BugCard { name: bug.name(), about: bug.about(), directed: directed(*bug) };
         Bug::ALL.iter().map(card).collect()
     }
+}
+
+/// The scenario that is made for a bug, and the check that sees it there first.
+fn directed(bug: Bug) -> Option<(&'static str, &'static str)> {
+    Some(match bug {
+        Bug::NoDedup | Bug::RetryNewSeq => ("kv-answer-that-is-lost", "linearizability"),
+        Bug::DedupOnlyAtSubmit | Bug::DedupLosesReply => ("kv-answer-that-is-late", "linearizability"),
+        Bug::DedupWindowTooSmall => ("kv-answer-lost-while-others-write", "linearizability"),
+        Bug::DedupNotInSnapshot => ("kv-many-small-snapshots", "snapshot-honest"),
+        Bug::ReplyByIndexOnly => ("kv-writes-at-a-deposed-leader", "linearizability"),
+        Bug::AckOnAppend => ("kv-write-at-an-isolated-leader", "linearizability"),
+        Bug::LocalRead => ("kv-read-at-a-deposed-leader", "linearizability"),
+        Bug::ReadIndexBeforeTermCommit | Bug::LeaseFromReceipt => return None,
+    })
 }
 
 /// A snapshot as the laboratory compares it: by the digest of the state in it. One that does not decode has a digest

@@ -1,6 +1,7 @@
 //! The scenarios of a key/value service: the course's, under their usual names, and those that ports left out. In all of
 //! them the history of the clients is checked for linearizability.
 
+mod directed;
 mod load;
 mod ours;
 mod usual;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 /// The suite for a key/value service.
 pub fn suite(system: Arc<dyn RaftSystem>) -> Suite {
-    Suite::of(system, [usual::SCENARIOS, ours::SCENARIOS].into_iter().flatten())
+    Suite::of(system, [usual::SCENARIOS, ours::SCENARIOS, directed::SCENARIOS].into_iter().flatten())
 }
 
 impl Draw {

@@ -183,24 +183,24 @@ fn speed(draw: &mut Draw, snapshots: bool) -> Plan {
     plan
 }
 
-fn ask(client: u32, op: KvOp) -> Act {
+pub(super) fn ask(client: u32, op: KvOp) -> Act {
     Act::Ask { client, op }
 }
 
-fn put(key: &str, value: &str) -> KvOp {
+pub(super) fn put(key: &str, value: &str) -> KvOp {
     KvOp::Put { key: key.into(), value: value.into() }
 }
 
-fn get(key: &str) -> KvOp {
+pub(super) fn get(key: &str) -> KvOp {
     KvOp::Get { key: key.into() }
 }
 
 /// Clients that wait to be asked; each talks to some servers only.
-fn idle(talks_to: &[Selector]) -> Vec<Client> {
+pub(super) fn idle(talks_to: &[Selector]) -> Vec<Client> {
     talks_to.iter().map(|to| Client { talks_to: to.clone(), from: Span::ZERO, ops: Vec::new() }).collect()
 }
 
-fn answered(plan: &mut Plan, client: u32, count: u32) {
+pub(super) fn answered(plan: &mut Plan, client: u32, count: u32) {
     let event = Moment::Answered { client, count };
     plan.then(Step::Await { event, within: Span::secs(40), or: Otherwise::Violation });
 }

@@ -1,7 +1,7 @@
 //! The scenarios of the first lab: the course's, under their usual names, and those that ports left out.
 
 pub(super) mod chaos;
-mod directed;
+pub(super) mod directed;
 mod disks;
 mod networks;
 mod usual_2a;

@@ -1,0 +1,146 @@
+//! For each planted bug of sessions and answers, the shortest schedule in which a client sees it.
+//!
+//! Nothing happens by itself: who leads is told to, and clients do what they are asked for.
+
+use super::super::raft::directed::{MOMENT, s, servers, stage};
+use super::usual::{answered, ask, get, idle, put};
+use super::{Act, Draw, Plan, Scenario, Selector, Span};
+use crate::plan::{KvOp, What};
+use crate::raft::Part;
+
+/// The scenarios.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario::directed(
+        "kv-answer-that-is-lost",
+        "The answer to an append is lost, and its client asks again.",
+        lost_answer,
+    ),
+    Scenario::directed(
+        "kv-answer-that-is-late",
+        "An append is slow to be committed, and its client asks again meanwhile.",
+        late_answer,
+    ),
+    Scenario::directed(
+        "kv-answer-lost-while-others-write",
+        "The answer to an append is lost, and others write a lot before its client asks again.",
+        others_meanwhile,
+    ),
+    Scenario::directed("kv-many-small-snapshots", "A snapshot is taken every few writes.", many_snapshots),
+    Scenario::directed(
+        "kv-writes-at-a-deposed-leader",
+        "Several clients write to a leader that nobody follows any more; another leader fills its log.",
+        deposed_writes,
+    ),
+    Scenario::directed(
+        "kv-write-at-an-isolated-leader",
+        "A client writes to a leader that reaches nobody, and another is elected.",
+        isolated_write,
+    ),
+    Scenario::directed(
+        "kv-read-at-a-deposed-leader",
+        "A client reads from a leader that was deposed without knowing it.",
+        deposed_read,
+    ),
+];
+
+fn append(key: &str, value: &str) -> KvOp {
+    KvOp::Append { key: key.into(), value: value.into() }
+}
+
+/// Three servers of which the first leads, and these clients, the first of which has its session.
+fn cluster(draw: &mut Draw, clients: &[Selector]) -> Plan {
+    let mut plan = stage(draw, 3);
+    plan.clients = idle(clients);
+    plan.lead(1).act(ask(1, put("k", "0;")));
+    answered(&mut plan, 1, 1);
+    plan
+}
+
+/// The next answer to a client is lost.
+fn lose_an_answer(plan: &mut Plan) {
+    let (name, parts) = ("lost answer".into(), vec![Part::ClientReply]);
+    let (from, to) = (s(1), Selector::All);
+    plan.act(Act::Rule { name, from, to, parts, chance: None, skip: 0, take: Some(1), what: What::Drop });
+}
+
+fn lost_answer(draw: &mut Draw) -> Plan {
+    let mut plan = cluster(draw, &[Selector::All]);
+    lose_an_answer(&mut plan);
+    plan.act(ask(1, append("k", "1;"))).act(ask(1, get("k")));
+    answered(&mut plan, 1, 3);
+    plan
+}
+
+fn late_answer(draw: &mut Draw) -> Plan {
+    let mut plan = cluster(draw, &[Selector::All]);
+    plan.hold("late", Part::AppendReply, servers([2, 3]), s(1)).act(ask(1, append("k", "1;")));
+    // By then it has asked again, once at least.
+    plan.sleep(Span::millis(1_200)).release("late").act(ask(1, get("k")));
+    answered(&mut plan, 1, 3);
+    plan
+}
+
+fn others_meanwhile(draw: &mut Draw) -> Plan {
+    let mut plan = cluster(draw, &[Selector::All, Selector::All]);
+    plan.act(ask(2, put("other", "0")));
+    answered(&mut plan, 2, 1);
+    lose_an_answer(&mut plan);
+    plan.act(ask(1, append("k", "1;"))).sleep(MOMENT);
+    for nth in 1..=15 {
+        plan.act(ask(2, put("other", &nth.to_string())));
+    }
+    plan.act(ask(1, get("k")));
+    answered(&mut plan, 1, 3);
+    plan
+}
+
+fn many_snapshots(draw: &mut Draw) -> Plan {
+    let mut plan = cluster(draw, &[Selector::All]);
+    plan.knobs.snapshot_bytes = Some(100);
+    for nth in 0..20 {
+        plan.act(ask(1, append("k", &format!("{nth};"))));
+    }
+    answered(&mut plan, 1, 21);
+    plan
+}
+
+fn deposed_writes(draw: &mut Draw) -> Plan {
+    let rest = servers([2, 3]);
+    let mut plan = cluster(draw, &[Selector::All, s(1), s(1), s(1), rest.clone(), rest.clone()]);
+    // They wait for their answers until all is over.
+    plan.knobs.client_timeout = Span::secs(8);
+    // Everybody has a session.
+    for client in 2..=6 {
+        plan.act(ask(client, put("mine", "0")));
+    }
+    for client in 2..=4 {
+        answered(&mut plan, client, 1);
+    }
+    plan.sleep(Span::secs(1)).disconnect(s(1));
+    for client in 2..=4 {
+        plan.act(ask(client, append("k", &format!("{client};"))));
+    }
+    plan.sleep(Span::millis(20)).lead(2).act(ask(5, put("other", "5"))).act(ask(6, put("other", "6")));
+    plan.sleep(MOMENT).connect(s(1)).sleep(Span::secs(40)).act(ask(1, get("k")));
+    answered(&mut plan, 1, 2);
+    plan
+}
+
+fn isolated_write(draw: &mut Draw) -> Plan {
+    let mut plan = cluster(draw, &[s(1), servers([2, 3])]);
+    plan.disconnect(s(1)).act(ask(1, append("k", "1;"))).sleep(MOMENT).lead(2);
+    plan.act(ask(2, get("k")));
+    answered(&mut plan, 2, 1);
+    plan.connect(s(1)).sleep(Span::secs(12)).act(ask(2, get("k")));
+    answered(&mut plan, 2, 2);
+    plan
+}
+
+fn deposed_read(draw: &mut Draw) -> Plan {
+    let mut plan = cluster(draw, &[s(1), servers([2, 3])]);
+    plan.disconnect(s(1)).lead(2).act(ask(2, put("k", "new;")));
+    answered(&mut plan, 2, 1);
+    plan.act(ask(1, get("k"))).sleep(Span::secs(1)).connect(s(1));
+    answered(&mut plan, 1, 2);
+    plan
+}
