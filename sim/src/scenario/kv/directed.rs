@@ -106,22 +106,29 @@ fn many_snapshots(draw: &mut Draw) -> Plan {
 
 fn deposed_writes(draw: &mut Draw) -> Plan {
     let rest = servers([2, 3]);
-    let mut plan = cluster(draw, &[Selector::All, s(1), s(1), s(1), rest.clone(), rest.clone()]);
+    let mut clients = vec![Selector::All];
+    clients.extend([(); 7].map(|()| s(1)));
+    clients.extend([rest.clone(), rest]);
+    let (of_the_old, of_the_new) = (2..=8, 9..=10);
+    let mut plan = cluster(draw, &clients);
     // They wait for their answers until all is over.
     plan.knobs.client_timeout = Span::secs(8);
-    // Everybody has a session.
-    for client in 2..=6 {
+    for client in of_the_old.clone() {
         plan.act(ask(client, put("mine", "0")));
-    }
-    for client in 2..=4 {
         answered(&mut plan, client, 1);
     }
     plan.sleep(Span::secs(1)).disconnect(s(1));
-    for client in 2..=4 {
+    for client in of_the_old {
         plan.act(ask(client, append("k", &format!("{client};"))));
     }
-    plan.sleep(Span::millis(20)).lead(2).act(ask(5, put("other", "5"))).act(ask(6, put("other", "6")));
-    plan.sleep(MOMENT).connect(s(1)).sleep(Span::secs(40)).act(ask(1, get("k")));
+    plan.sleep(Span::millis(20)).lead(2);
+    for client in of_the_new.clone() {
+        plan.act(ask(client, put("other", "1"))).act(ask(client, put("other", "2")));
+    }
+    for client in of_the_new {
+        answered(&mut plan, client, 2);
+    }
+    plan.connect(s(1)).sleep(Span::secs(40)).act(ask(1, get("k")));
     answered(&mut plan, 1, 2);
     plan
 }
