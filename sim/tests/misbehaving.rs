@@ -129,6 +129,28 @@ fn violates(bug: &str, check: &str, says: &str) {
     }
 }
 
+/// What the command line makes of it: how it ends, what it prints, and the lines of JSON.
+fn commanded(arguments: &[&str]) -> (Option<i32>, String) {
+    let this = std::env::current_exe().expect("this program has a file");
+    let output = std::process::Command::new(this).args(arguments).output().expect("it starts");
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into())
+}
+
+/// A run that does not come to its end is no failure of the system, and not a success: nobody knows.
+fn undecided() {
+    let (code, says) = commanded(&["replay", "initial-election", "--bug", "never-waits", "--hang-after", "1"]);
+    assert!(code == Some(3) && says.starts_with("HUNG  rude initial-election, seed 0\n"), "{code:?}: {says}");
+    let file = std::env::temp_dir().join(format!("misbehaving-{}.json", std::process::id()));
+    let path = file.to_str().expect("the path is text");
+    let (code, says) =
+        commanded(&["run", "initial-election", "--seeds", "2", "--bug", "dies", "--quiet", "--json", path]);
+    assert!(code == Some(3) && says.contains("stopped after 1 failure (--max-failures): "), "{code:?}: {says}");
+    assert!(says.contains("It wrote to standard error last:\n      no way on\n"), "{says}");
+    let lines = std::fs::read_to_string(&file).expect("the lines are written");
+    std::fs::remove_file(&file).expect("it can be removed");
+    assert!(lines.lines().any(|line| line.starts_with(r#"{"found":"died","suite":"rude""#)), "{lines}");
+}
+
 /// A campaign whose program is built anew in the middle goes on with the program that it began with.
 #[cfg(target_os = "linux")]
 fn survives_without_its_file() {
@@ -143,7 +165,7 @@ fn survives_without_its_file() {
 fn main() -> ExitCode {
     let suites: [Suite; 1] = [sim::scenario::raft::suite(Arc::new(Rude))];
     match std::env::args().nth(1).as_deref() {
-        Some(WORKER) => return sim::cli::main(&suites),
+        Some(WORKER | "run" | "replay") => return sim::cli::main(&suites),
         Some(LOSES_ITS_FILE) => {
             let file = std::env::current_exe().expect("this program has a file");
             std::fs::remove_file(file).expect("it can be removed");
@@ -164,6 +186,7 @@ fn main() -> ExitCode {
     }
     let diverged = |found: &Found| matches!(found, Found::Diverged(_));
     assert!(found("looks-at-addresses", true).iter().any(diverged), "addresses differ from process to process");
+    undecided();
     #[cfg(target_os = "linux")]
     survives_without_its_file();
     println!("{} manners, each found", MANNERS.len());
