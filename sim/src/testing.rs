@@ -101,6 +101,7 @@ pub fn kills(suite: &Suite, bug: &str, scenario: &str, check: &str, seeds: std::
             panic!("without the bug: {}", told(suite, seed, name, None));
         }
         assert!(!clean.skipped, "{name}, seed {seed}: without the bug its situation does not come about");
+        assert!(clean.unmet.is_empty(), "{name}, seed {seed}: without the bug: {}", clean.unmet.join("; "));
         let buggy = run_watched(&suite.system, &suite.plan(scenario, seed, Some(bug)), Record::Nothing);
         match buggy.violation() {
             None => panic!("{bug} survives {name}, seed {seed}"),
