@@ -178,3 +178,24 @@ fn parts_of_a_campaign_make_up_the_whole() {
     };
     assert_eq!(runs("1/3") + runs("2/3") + runs("3/3"), 10);
 }
+
+/// The tour in the README: the command that it gives prints what it quotes.
+#[test]
+fn the_tour_is_true() {
+    let readme = include_str!("../README.md");
+    let (_, tour) = readme.split_once("A moment later:\n\n```text\n").expect("the README quotes a run");
+    let (quoted, _) = tour.split_once("\n```").expect("the quotation ends");
+    assert!(readme.contains("-- run backup --bug commit-unclamped\n"), "the tour runs something else");
+    let red = shardlab(&["run", "backup", "--bug", "commit-unclamped", "--quiet"]);
+    assert_eq!(red.code, 1, "{}", red.err);
+    // Without cargo around it, it names itself. Columns are as wide as the terminal and the servers allow: the README
+    // leaves the empty ones out.
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let own = format!("{} replay", env!("CARGO_BIN_EXE_shardlab"));
+    let printed: Vec<String> =
+        red.out.lines().map(|line| words(&line.replace(&own, "cargo run --release -- replay"))).collect();
+    for line in quoted.lines().filter(|line| line.trim() != "...") {
+        let line = words(line);
+        assert!(printed.iter().any(|printed| printed.starts_with(&line)), "the run does not print: {line}");
+    }
+}

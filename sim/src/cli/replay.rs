@@ -72,6 +72,7 @@ pub fn replay(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
     let (suite, mut plan) = find(suites, &args.what, args.seed, args.bug.as_deref())?;
     args.mute.iter().try_for_each(|name| near::check(name))?;
     plan.mute.extend(args.mute.clone());
+    plan.check().map_err(|error| Usage(error.to_string()))?;
     let job = Job {
         suite: plan.suite.clone(),
         scenario: plan.scenario.clone(),
@@ -156,9 +157,10 @@ fn summary(report: &Report) -> String {
     let bug = report.bug.as_ref().map_or(String::new(), |bug| format!(", bug {bug}"));
     let skipped = if report.skipped { "; its situation did not come about" } else { "" };
     let verdict = if report.violation().is_some() { "VIOLATED" } else { "ok" };
+    let unmet: String = report.unmet.iter().map(|what| format!("  did not come about: {what}\n")).collect();
     format!(
         "{} {}, seed {}{bug}: {verdict}{skipped}\n  {} events, {} messages, {:.3} simulated s, {} entries committed, \
-         digest {:016x}\n",
+         digest {:016x}\n{unmet}",
         report.suite,
         report.scenario,
         report.seed,
