@@ -102,6 +102,8 @@ bugs! {
     SnapLogNotAtomic = "snap-log-not-atomic",
     /// The log is rewritten in place, and a log that cannot be read is taken for a fresh server.
     TornStateFile = "torn-state-file",
+    /// In one write, the snapshot goes in front of the term that it is of: torn, it leaves a log above the term.
+    SnapshotBeforeTerm = "snapshot-before-term",
     /// Writes are taken for durable without a sync.
     NoFsync = "no-fsync",
 

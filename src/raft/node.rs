@@ -502,7 +502,9 @@ impl Driver {
             unreachable!("the core has one write under way at a time");
         };
         let snapshot = write.snapshot.as_ref().map(|snapshot| (snapshot.meta.last, self.content_of(snapshot)));
-        let mut records = storage::records(&write);
+        let term_is_late = bug!(self, SnapshotBeforeTerm);
+        let mut records =
+            if term_is_late { storage::records_with_the_term_late(&write) } else { storage::records(&write) };
         let mut rewrite = false;
         if snapshot.is_some() {
             let image = self.raft.image();

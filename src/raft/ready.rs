@@ -43,7 +43,7 @@ impl Ready {
     }
 }
 
-/// Changes that must become durable together, in this order: snapshot, hard state, log.
+/// Changes that must become durable together, in this order: hard state, snapshot, log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Write {
     /// Which write this is; one after the other.

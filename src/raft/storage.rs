@@ -50,7 +50,21 @@ fn encoded(all: impl IntoIterator<Item = Record>) -> Records {
 }
 
 /// The records of a write.
+///
+/// The order counts: a power failure keeps some first of them. The term goes in front of all that may be of it,
+/// or a server would start in a term below its own log.
 pub fn records(write: &Write) -> Records {
+    let [snapshot, hard, log] = parts(write);
+    encoded(hard.into_iter().chain(snapshot).chain(log))
+}
+
+/// The records of a write in the order of a planted bug.
+pub(super) fn records_with_the_term_late(write: &Write) -> Records {
+    encoded(parts(write).into_iter().flatten())
+}
+
+/// Snapshot, hard state and log of a write.
+fn parts(write: &Write) -> [Vec<Record>; 3] {
     let snapshot = write.snapshot.iter().map(|snapshot| Record::Snapshot(snapshot.meta.clone()));
     let hard = write.hard.iter().map(|hard| Record::Hard(*hard));
     let log = write.log.iter().flat_map(|log| {
@@ -58,14 +72,14 @@ pub fn records(write: &Write) -> Records {
         let cut = log.entries.is_empty().then_some(Record::Cut(log.after));
         cut.into_iter().chain(log.entries.iter().cloned().map(Record::Entry))
     });
-    encoded(snapshot.chain(hard).chain(log))
+    [snapshot.collect(), hard.collect(), log.collect()]
 }
 
-/// The records that say all of a state.
+/// The records that say all of a state, in the order of those of a write.
 pub fn records_of(saved: &Saved) -> Records {
     let snapshot = saved.snapshot.iter().cloned().map(Record::Snapshot);
     let entries = saved.entries.iter().cloned().map(Record::Entry);
-    encoded(snapshot.chain([Record::Hard(saved.hard)]).chain(entries))
+    encoded(std::iter::once(Record::Hard(saved.hard)).chain(snapshot).chain(entries))
 }
 
 /// A record as it was written.
@@ -187,6 +201,30 @@ mod tests {
         let saved = Saved::recover(records(&write).iter()).unwrap();
         assert_eq!(Saved::recover(records_of(&saved).iter()).unwrap(), saved);
         assert_eq!(ids(&saved), [(5, 3), (6, 3)]);
+    }
+
+    #[test]
+    fn whatever_a_power_failure_keeps_of_a_write_the_term_is_not_below_the_log() {
+        let hard = HardState { term: Term(5), vote: None };
+        let before = records_of(&Saved { hard: HardState { term: Term(1), vote: None }, ..Saved::default() });
+        let snapshot = Some(SnapshotWrite { meta: snapshot(10, 5), content: Content::FromService(Index(10)) });
+        let log = LogWrite { after: Index(10), entries: vec![entry(11, 5), entry(12, 5)] };
+        let writes = [
+            Write { seq: 1, snapshot: snapshot.clone(), hard: Some(hard), log: Some(log.clone()) },
+            Write { seq: 1, snapshot, hard: Some(hard), log: None },
+        ];
+        for write in writes {
+            let written = records(&write);
+            for kept in 0..=written.len() {
+                let saved = Saved::recover(before.iter().chain(written.iter().take(kept))).unwrap();
+                assert!(saved.last().term <= saved.hard.term, "of {write:?} {kept} records are kept");
+            }
+        }
+        let whole = Saved { hard, snapshot: Some(self::snapshot(10, 5)), entries: log.entries };
+        for kept in 0..=records_of(&whole).len() {
+            let saved = Saved::recover(records_of(&whole).iter().take(kept)).unwrap();
+            assert!(saved.last().term <= saved.hard.term, "of the whole state {kept} records are kept");
+        }
     }
 
     #[test]

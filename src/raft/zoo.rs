@@ -31,6 +31,7 @@ pub fn directed(bug: Bug) -> (&'static str, &'static str) {
         Bug::LeaderCountsUndurableSelf => ("leader-with-a-stalled-disk", "commit-quorum"),
         Bug::SnapLogNotAtomic => ("power-lost-between-log-and-snapshot", "recovery"),
         Bug::TornStateFile => ("crash-while-the-log-is-rewritten", "recovery"),
+        Bug::SnapshotBeforeTerm => ("power-lost-with-half-an-install", "log-well-formed"),
         Bug::NoFsync => ("power-lost-by-all", "persist-before-send"),
         Bug::StaleInstallRollsBack => ("snapshot-that-comes-twice", "monotonic"),
         Bug::OlderLocalSnapshotWins => ("snapshot-of-a-slow-service", "snapshot-honest"),
