@@ -11,6 +11,8 @@ mod append_entries;
 mod install_snapshot;
 #[path = "paper/leaders.rs"]
 mod leaders;
+#[path = "paper/limits.rs"]
+mod limits;
 #[path = "paper/persistence.rs"]
 mod persistence;
 #[path = "paper/reads.rs"]

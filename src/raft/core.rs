@@ -179,6 +179,7 @@ pub(super) struct Answers {
 impl Raft {
     /// A server that has just started, with what it found on its disk, all of it durable.
     pub fn new(config: Config, saved: Saved, now: Time, rng: Rng) -> Raft {
+        let config = config.within_bounds();
         let snapshot = saved
             .snapshot
             .unwrap_or_else(|| SnapshotMeta { last: EntryId::ZERO, membership: config.membership.clone() });

@@ -36,7 +36,7 @@ pub mod types;
 mod zoo;
 
 pub use bugs::Bug;
-pub use config::Config;
+pub use config::{Config, MAX_COMMAND};
 pub use core::{Input, Raft, View};
 pub use log::{Log, LogWrite};
 pub use node::{Delivery, Node, Options, StartError};

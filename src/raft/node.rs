@@ -36,8 +36,8 @@ const REWRITE_ABOVE: u64 = 8 << 10;
 /// How a node runs, besides what the protocol cares about.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Most inputs that the core is fed before it is asked what must be done; none: all that are there. Few
-    /// show races of the same instant, many make large batches.
+    /// Most inputs that the core is fed before it is asked what must be done; none: all that are there; at
+    /// least one. Few show races of the same instant, many make large batches.
     pub inputs_per_ready: Option<usize>,
     /// Whose files these are. Files of somebody else are refused.
     pub identity: String,
@@ -316,7 +316,7 @@ impl Driver {
 
     /// Feeds the core what is there, up to the bound. Ready when it was fed something, or the disk failed.
     fn poll_inputs(&mut self, context: &mut Context<'_>) -> Poll<Result<(), DiskError>> {
-        let bound = self.options.inputs_per_ready.unwrap_or(usize::MAX);
+        let bound = self.options.inputs_per_ready.map_or(usize::MAX, |most| most.max(1));
         // Inputs that were asked for a moment ago were asked for now.
         if !self.asked {
             self.now = self.env.now();
@@ -461,7 +461,7 @@ impl Driver {
         };
         // Into a buffer that is kept, and out of it at its exact size: one allocation a message.
         self.scratch.clear();
-        labgob::encode_into(&mut self.scratch, &message).expect("messages are bounded far below the limit");
+        labgob::encode_into(&mut self.scratch, &message).expect("what messages carry is bounded");
         self.env.send(to, message.kind(), Bytes::copy_from_slice(&self.scratch));
     }
 

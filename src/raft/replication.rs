@@ -1,6 +1,7 @@
 //! Replication (§5.3, §5.4.2; Figure 2, AppendEntries).
 
 use super::bugs::bug;
+use super::config::MAX_COMMAND;
 use super::core::Raft;
 use super::message::{Append, AppendReply, Message, Outcome};
 use super::progress::{Mode, Progress};
@@ -22,6 +23,9 @@ impl Raft {
     fn propose(&mut self, payload: Payload) -> Result<EntryId, Unavailable> {
         if self.role != Role::Leader {
             return Err(Unavailable::NotLeader(self.leader));
+        }
+        if payload.size() > MAX_COMMAND {
+            return Err(Unavailable::TooLarge(payload.size()));
         }
         let last = self.log.last().index;
         if self.transfer.is_some() || last.0 - self.commit.0 >= self.config.max_uncommitted {

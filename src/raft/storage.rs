@@ -43,7 +43,7 @@ fn encoded(all: impl IntoIterator<Item = Record>) -> Records {
     let mut records = Records::default();
     for record in all {
         records.push_with(|bytes| {
-            labgob::encode_into(bytes, &record).expect("commands are bounded far below labgob's limit");
+            labgob::encode_into(bytes, &record).expect("commands are bounded by `MAX_COMMAND`");
         });
     }
     records
