@@ -321,18 +321,17 @@ impl Driver {
         if !self.asked {
             self.now = self.env.now();
         }
-        let now = self.now;
         let mut fed = 0;
         self.shared.applied_wanted.store(self.raft.waits_for_service(), Ordering::SeqCst);
         let applied = Index(self.shared.applied.load(Ordering::SeqCst));
         if applied > self.applied {
             self.applied = applied;
-            self.raft.step(now, Input::Applied { index: applied });
+            self.raft.step(self.now, Input::Applied { index: applied });
             fed += 1;
         }
         while fed < bound {
-            match self.poll_one(now, context) {
-                Poll::Ready(Ok(input)) => input.into_iter().for_each(|input| self.raft.step(now, input)),
+            match self.poll_one(context) {
+                Poll::Ready(Ok(input)) => input.into_iter().for_each(|input| self.raft.step(self.now, input)),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending if fed == 0 => {
                     self.asked = false;
@@ -349,12 +348,12 @@ impl Driver {
     }
 
     /// One input. The sources take turns in being asked first, so that none starves another.
-    fn poll_one(&mut self, now: Time, context: &mut Context<'_>) -> Poll<Result<Option<Input>, DiskError>> {
+    fn poll_one(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Input>, DiskError>> {
         for _ in 0..4 {
             self.turn = (self.turn + 1) % 4;
             let input = match self.turn {
                 0 => self.poll_disk(context)?,
-                1 => self.poll_alarm(now, context),
+                1 => self.poll_alarm(context),
                 // What came of the last inputs can have started the disk and moved the alarm, and nothing else.
                 _ if self.asked => Poll::Pending,
                 2 => self.poll_message(context),
@@ -377,8 +376,8 @@ impl Driver {
 
     /// A deadline that has moved away is looked at when the old one comes: most are put off by the next heartbeat,
     /// and setting the alarm anew each time would cost more than waking once too often.
-    fn poll_alarm(&mut self, now: Time, context: &mut Context<'_>) -> Poll<Option<Input>> {
-        let deadline = self.raft.deadline();
+    fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<Option<Input>> {
+        let (now, deadline) = (self.now, self.raft.deadline());
         if now < deadline && self.alarm_set.is_some_and(|at| now < at && at <= deadline) {
             return Poll::Pending;
         }
@@ -387,7 +386,12 @@ impl Driver {
         if now >= deadline {
             return Poll::Ready(Some(Input::Alarm));
         }
-        Pin::new(&mut self.alarm).poll(context).map(|()| Some(Input::Alarm))
+        Pin::new(&mut self.alarm).poll(context).map(|()| {
+            // The clock has gone on since it was looked at. An alarm in front of its time would do nothing, and
+            // nobody would be woken again.
+            self.now = self.now.max(deadline);
+            Some(Input::Alarm)
+        })
     }
 
     fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Option<Input>> {
