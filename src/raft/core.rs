@@ -515,6 +515,12 @@ impl Raft {
         }
     }
 
+    /// How much of the log is durable when the write that is under way is.
+    pub(super) fn under_way(&self) -> Index {
+        let last = self.in_flight.as_ref().map_or(Index(0), |write| write.last.index);
+        last.max(self.log.durable())
+    }
+
     /// Sends what the disk has caught up with.
     fn release(&mut self) {
         let me = self.config.me;

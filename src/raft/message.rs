@@ -75,6 +75,18 @@ pub struct AppendReply {
     pub outcome: Outcome,
 }
 
+impl AppendReply {
+    /// Whether this acceptance tells the leader everything that an earlier one does.
+    pub(super) fn says_all_of(&self, earlier: &AppendReply) -> bool {
+        let (Outcome::Accepted { matched }, Outcome::Accepted { matched: said }) =
+            (&self.outcome, &earlier.outcome)
+        else {
+            return false;
+        };
+        self.term == earlier.term && said <= matched && earlier.round <= self.round
+    }
+}
+
 /// What became of an append.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Outcome {

@@ -301,11 +301,12 @@ impl Raft {
         }
     }
 
-    /// Answers an append; an acceptance waits until everything up to `promised` is durable.
+    /// Answers an append; an acceptance waits until everything up to `promised` is durable, and may then speak for
+    /// earlier ones.
     fn answer(&mut self, to: NodeId, round: u64, outcome: Outcome, promised: Index) {
         let reply = AppendReply { term: self.hard.term, round, outcome };
         let entries = if bug!(self, AckBeforeDurable) { Index(0) } else { promised };
         let promise = Promise { entries, ..self.promise_term() };
-        self.outbox.send_after(promise, to, Message::AppendReply(reply));
+        self.outbox.accept_after(promise, to, reply, self.under_way());
     }
 }
