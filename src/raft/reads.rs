@@ -4,6 +4,7 @@
 //! everything that was committed when the read arrived. It notes its commit index, makes sure with a round of
 //! heartbeats that a majority still follows it, and waits until the service has applied that much.
 
+use super::bugs::bug;
 use super::core::Raft;
 use super::ready::Unavailable;
 use super::types::{Index, Role};
@@ -99,7 +100,7 @@ impl Raft {
 
     /// Which reads has the service caught up with?
     pub(super) fn answer_reads(&mut self) {
-        let applied = self.applied;
+        let applied = if bug!(self, ReadBeforeApply) { self.commit } else { self.applied };
         let answers = &mut self.answers.reads;
         self.reads.confirmed.retain(|&(id, index)| {
             let due = index <= applied;

@@ -140,8 +140,8 @@ pub enum Unavailable {
     /// Too much is under way, or leadership is being handed over: try again soon.
     #[error("busy: try again")]
     Busy,
-    /// The command is larger than [`super::config::MAX_COMMAND`]. It will never be accepted.
-    #[error("a command of {0} bytes; at most {} are accepted", super::config::MAX_COMMAND)]
+    /// The command is larger than [`crate::raft::MAX_COMMAND`]. It will never be accepted.
+    #[error("a command of {0} bytes; at most {most} are accepted", most = super::config::MAX_COMMAND)]
     TooLarge(usize),
     /// A leader without an entry of its own term cannot confirm reads, and the no-op that gives it one is
     /// switched off: read through the log.

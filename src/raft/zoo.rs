@@ -26,6 +26,7 @@ pub fn directed(bug: Bug) -> (&'static str, &'static str) {
         Bug::CommitQuorumShort => ("one-follower-of-four", "commit-quorum"),
         Bug::BacktrackStuck => ("follower-with-a-longer-stale-log", "progress"),
         Bug::StaleRoundConfirmsReads => ("refusal-of-an-append-from-before-a-restart", "read-index"),
+        Bug::ReadBeforeApply => ("read-from-a-slow-service", "read-index"),
         Bug::LeaderStateNotReset => ("leader-again-after-an-overwrite", "replication-match"),
         Bug::AckBeforeDurable => ("acknowledged-from-memory", "persist-before-send"),
         Bug::LeaderCountsUndurableSelf => ("leader-with-a-stalled-disk", "commit-quorum"),

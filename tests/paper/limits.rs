@@ -51,3 +51,29 @@ fn with_every_bound_at_0_it_goes_on() {
     follower.hear(2, append(1, (0, 0), &[1, 1], 2));
     assert_eq!(follower.given().0, [1, 2]);
 }
+
+/// A service that lags is given no more than it may lag behind.
+#[test]
+fn a_service_is_given_as_much_as_it_has_room_for() {
+    let mut server = one_of(3).with(|config| config.max_unapplied = 1).start(None);
+    server.slow_service = true;
+    server.hear(2, append(1, (0, 0), &[1, 1, 1], 3));
+    let mut given = vec![server.given().0];
+    for _ in 0..2 {
+        server.apply();
+        given.push(server.given().0);
+    }
+    assert_eq!(given, [vec![1], vec![1, 2], vec![1, 2, 3]]);
+}
+
+/// A leader that nobody answers does not fill its log for ever.
+#[test]
+fn a_leader_takes_no_more_commands_than_may_be_uncommitted() {
+    let mut server = one_of(3).with(|config| config.max_uncommitted = 1).start(None);
+    server.lead();
+    server.propose();
+    assert!(server.propose().is_empty());
+    server.hear(2, accepted(1, 1));
+    server.propose();
+    assert_eq!(server.proposals(), [Ok(1), Err(Unavailable::Busy), Ok(2)]);
+}

@@ -73,6 +73,8 @@ impl Setup {
             core,
             now: Time::ZERO,
             slow_disk: false,
+            slow_service: false,
+            unapplied: None,
             unsynced: None,
             disk,
             sent: Vec::new(),
@@ -95,6 +97,9 @@ pub struct Server {
     now: Time,
     /// Writes wait for [`Server::sync`].
     pub slow_disk: bool,
+    /// What its service is given waits for [`Server::apply`].
+    pub slow_service: bool,
+    unapplied: Option<Index>,
     unsynced: Option<(u64, Vec<Vec<u8>>)>,
     disk: Vec<Vec<u8>>,
     sent: Sent,
@@ -171,6 +176,12 @@ impl Server {
         self.step(Input::Durable { seq })
     }
 
+    /// Its service has done all that it was given.
+    pub fn apply(&mut self) -> Sent {
+        let index = self.unapplied.take().expect("there is something that waits");
+        self.step(Input::Applied { index })
+    }
+
     /// It stops, loses what was not durable, and starts again.
     pub fn restart(&mut self) {
         let saved = Saved::recover(self.disk.iter().map(Vec::as_slice)).expect("the log has no hole");
@@ -238,7 +249,13 @@ impl Server {
                 inputs.push(Input::Durable { seq: write.seq });
             }
         }
-        inputs.extend(ready.apply.last().map(|item| Input::Applied { index: item.index() }));
+        if let Some(index) = ready.apply.last().map(Apply::index) {
+            if self.slow_service {
+                self.unapplied = Some(index);
+            } else {
+                inputs.push(Input::Applied { index });
+            }
+        }
         self.given.extend(ready.apply);
         let more = !inputs.is_empty();
         inputs.into_iter().for_each(|input| self.core.step(self.now, input));
