@@ -170,7 +170,7 @@ impl Stream for Deliveries {
 fn saved_on(node: NodeId, disk: &dyn Directory) -> Result<Saved, String> {
     let records = persister::recover(disk, &identity(node)).map_err(|refused| refused.to_string())?;
     let records = records.unwrap_or_default();
-    Saved::recover(records.iter()).map_err(|hole| hole.to_string())
+    Saved::recover(records.iter()).map_err(|unreadable| unreadable.to_string())
 }
 
 fn recovered(node: NodeId, saved: Saved, disk: &dyn Directory) -> Result<Recovered, String> {
@@ -257,7 +257,8 @@ impl Follow for Tailing {
             Change::File(file) if file == self.file => {
                 let bytes = disk.read(&self.file).unwrap_or_default();
                 while let Some(record) = self.tail.next(&bytes) {
-                    self.replay(storage::decode(record), disk, facts)?;
+                    let record = storage::decode(record).map_err(|unreadable| unreadable.to_string())?;
+                    self.replay(record, disk, facts)?;
                 }
                 Ok(())
             }

@@ -58,7 +58,8 @@ pub struct Append {
     pub prev: EntryId,
     /// The leader's commit index.
     pub commit: Index,
-    /// The leader's latest round of reads: an answer confirms that it was the leader when it sent this.
+    /// The leader's latest round of reads: an answer, except one that refuses the term, confirms that it was the
+    /// leader when it sent this.
     pub round: u64,
     /// The new entries; none in a heartbeat.
     pub entries: Vec<Entry>,

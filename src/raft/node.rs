@@ -1,9 +1,9 @@
 //! The driver: carries out what the core says must be done. The only part of Raft that waits for anything.
 //!
 //! One task per server. It feeds the core what has happened (messages, calls of the service, finished writes,
-//! the alarm), takes one [`Ready`], and does it. Writes go to the disk one at a time, in a task of their own
-//! within this one, so that the server goes on talking while the disk works; what must wait for the disk waits
-//! inside the core.
+//! the alarm), takes one [`Ready`], and does it. Writes go to the disk one at a time. A write is a future that the
+//! same task polls beside its other sources, so that the server goes on talking while the disk works; what must
+//! wait for the disk waits inside the core.
 //!
 //! A service holds a [`Node`], which has the shape that readers of the course know: `start`, `state`,
 //! `snapshot`, and a stream of what is to be applied.
@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// The log on the disk is rewritten when it is this many times as large as what it has to say, and larger than
-/// [`REWRITE_ABOVE`] bytes.
+/// [`REWRITE_ABOVE`] bytes. It is looked at only when a snapshot is written: nothing else makes it say less.
 const REWRITE_FACTOR: u64 = 4;
 const REWRITE_ABOVE: u64 = 8 << 10;
 
@@ -49,9 +49,9 @@ pub enum StartError {
     /// What is on the disk must not be used.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// The log on the disk cannot be the whole log.
+    /// The log on the disk is sound, and not a whole log of Raft.
     #[error(transparent)]
-    Hole(#[from] storage::Hole),
+    Unreadable(#[from] storage::Unreadable),
 }
 
 /// What the service must do next.

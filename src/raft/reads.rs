@@ -81,12 +81,11 @@ impl Raft {
         if self.reads.waiting.is_empty() {
             return;
         }
-        let alone = self.quorum().majority() == 1 && self.quorum().contains(self.config.me);
         let answered = |round: u64| {
             let has = |node: NodeId| {
                 node == self.config.me || self.progress.get(&node).is_some_and(|known| known.round >= round)
             };
-            alone || self.quorum().reached(has)
+            self.quorum().reached(has)
         };
         let (confirmed, waiting): (Vec<_>, Vec<_>) =
             self.reads.waiting.iter().copied().partition(|&(_, round, _)| answered(round));

@@ -34,6 +34,20 @@ pub struct Hole {
     pub found: EntryId,
 }
 
+/// Why the records of a log are not those of a Raft.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// An entry is missing.
+    #[error(transparent)]
+    Hole(#[from] Hole),
+    /// A record with a sound checksum says nothing that this program writes.
+    #[error(
+        "the log on the disk is sound, but it was not written by this program, or by another version of it: is this \
+         the right directory?"
+    )]
+    Strange,
+}
+
 /// Which file a snapshot is in.
 pub fn snapshot_id(last: EntryId) -> SnapshotId {
     SnapshotId(last.index.0, last.term.0)
@@ -84,10 +98,10 @@ pub fn records_of(saved: &Saved) -> Records {
 
 /// A record as it was written.
 ///
-/// # Panics
-/// If the bytes are none: a record with a sound checksum is one that [`records`] made.
-pub fn decode(bytes: &[u8]) -> Record {
-    labgob::decode(bytes).expect("a record with a sound checksum is one that this program wrote")
+/// # Errors
+/// [`Unreadable::Strange`]: the checksum says that somebody wrote it, and not who.
+pub fn decode(bytes: &[u8]) -> Result<Record, Unreadable> {
+    labgob::decode(bytes).map_err(|_| Unreadable::Strange)
 }
 
 impl Saved {
@@ -134,11 +148,11 @@ impl Saved {
     /// The state that all records together say.
     ///
     /// # Errors
-    /// [`Hole`].
-    pub fn recover<'a>(records: impl IntoIterator<Item = &'a [u8]>) -> Result<Saved, Hole> {
+    /// [`Unreadable`].
+    pub fn recover<'a>(records: impl IntoIterator<Item = &'a [u8]>) -> Result<Saved, Unreadable> {
         let mut saved = Saved::default();
         for record in records {
-            saved.replay(decode(record))?;
+            saved.replay(decode(record)?)?;
         }
         Ok(saved)
     }
@@ -160,7 +174,7 @@ mod tests {
         SnapshotMeta { last: EntryId::new(Term(term), Index(index)), membership: Membership::of([NodeId(1)]) }
     }
 
-    fn replayed(records: Vec<Record>) -> Result<Saved, Hole> {
+    fn replayed(records: Vec<Record>) -> Result<Saved, Unreadable> {
         Saved::recover(encoded(records).iter())
     }
 
@@ -185,9 +199,14 @@ mod tests {
 
     #[test]
     fn a_hole_is_an_error_and_not_a_shorter_log() {
-        let hole = replayed(vec![Record::Entry(entry(1, 1)), Record::Entry(entry(3, 1))]).unwrap_err();
-        assert_eq!((hole.last.index, hole.found.index), (Index(1), Index(3)));
+        let found = replayed(vec![Record::Entry(entry(1, 1)), Record::Entry(entry(3, 1))]);
+        assert_eq!(found, Err(Hole { last: entry(1, 1).id, found: entry(3, 1).id }.into()));
         assert!(replayed(vec![Record::Entry(entry(5, 1))]).is_err(), "a log that begins in mid-air");
+    }
+
+    #[test]
+    fn a_record_of_another_program_is_an_error() {
+        assert_eq!(Saved::recover([&b"not of Raft"[..]]), Err(Unreadable::Strange));
     }
 
     #[test]
