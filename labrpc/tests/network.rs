@@ -3,7 +3,7 @@
 mod world;
 
 use labrpc::sim::{Command, NetWeather, NodeSet, Rule, Span, Spread, Tail, Verdict};
-use labrpc::{CallError, Kind, NodeId, Time};
+use labrpc::{CallError, Env, Kind, NodeId, Time};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use world::{S1, S2, booter, start, world};
