@@ -12,7 +12,7 @@
 //! * `node`: the driver that carries it out, the only part that waits for anything;
 //! * `storage`: what a write means in bytes.
 //!
-//! All but `node` is pure: the same inputs give the same outputs.
+//! All but `node`, and `lab` where the laboratory looks at it, is pure: the same inputs give the same outputs.
 
 mod bugs;
 mod config;
@@ -36,7 +36,7 @@ pub mod types;
 mod zoo;
 
 pub use bugs::Bug;
-pub use config::Config;
+pub use config::{Config, MAX_COMMAND};
 pub use core::{Input, Raft, View};
 pub use log::{Log, LogWrite};
 pub use node::{Delivery, Node, Options, StartError};

@@ -4,6 +4,7 @@
 //! everything that was committed when the read arrived. It notes its commit index, makes sure with a round of
 //! heartbeats that a majority still follows it, and waits until the service has applied that much.
 
+use super::bugs::bug;
 use super::core::Raft;
 use super::ready::Unavailable;
 use super::types::{Index, Role};
@@ -80,12 +81,11 @@ impl Raft {
         if self.reads.waiting.is_empty() {
             return;
         }
-        let alone = self.quorum().majority() == 1 && self.quorum().contains(self.config.me);
         let answered = |round: u64| {
             let has = |node: NodeId| {
                 node == self.config.me || self.progress.get(&node).is_some_and(|known| known.round >= round)
             };
-            alone || self.quorum().reached(has)
+            self.quorum().reached(has)
         };
         let (confirmed, waiting): (Vec<_>, Vec<_>) =
             self.reads.waiting.iter().copied().partition(|&(_, round, _)| answered(round));
@@ -99,7 +99,7 @@ impl Raft {
 
     /// Which reads has the service caught up with?
     pub(super) fn answer_reads(&mut self) {
-        let applied = self.applied;
+        let applied = if bug!(self, ReadBeforeApply) { self.commit } else { self.applied };
         let answers = &mut self.answers.reads;
         self.reads.confirmed.retain(|&(id, index)| {
             let due = index <= applied;

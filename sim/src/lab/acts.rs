@@ -254,7 +254,8 @@ impl Control {
             let floor = self.lab.with_hook(|watcher: &mut Watcher| watcher.served);
             let patience = self.lab.now() + Duration::from_millis(500);
             if let Some(Some(index)) = within(&self.lab, patience, peer.read()).await {
-                self.lab.report(what::READ, [index.0, floor.0, 0, 0]);
+                let applied = self.lab.with_hook(|watcher: &mut Watcher| watcher.oracle.known.server(node).applied);
+                self.lab.report(what::READ, [index.0, floor.0, applied.0, 0]);
             }
         }
     }

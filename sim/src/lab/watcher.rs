@@ -19,7 +19,8 @@ pub(super) mod what {
     pub const RESTORE: &str = "restore";
     /// A client was told that its command is committed: hash, index.
     pub const ACK: &str = "ack";
-    /// A client was told an index to read at: index, highest index acknowledged before it asked.
+    /// A client was told an index to read at: index, highest index applied anywhere before it asked, and what is
+    /// applied now where it reads.
     pub const READ: &str = "read";
 }
 
@@ -234,7 +235,10 @@ impl Watcher {
             (what::ACK, _) => {
                 self.tell(stamp, &Fact::Acked { hash: first, index: Index(second) });
             }
-            (what::READ, _) => self.tell(stamp, &Fact::Read { index: Index(first), floor: Index(second) }),
+            (what::READ, _) => {
+                let (index, floor, applied) = (Index(first), Index(second), Index(third));
+                self.tell(stamp, &Fact::Read { index, floor, applied });
+            }
             _ => {}
         }
     }
