@@ -85,6 +85,69 @@ fn a_green_run_is_0_and_a_red_one_1_with_the_command_that_shows_it_again() {
     assert!(again.out.contains("VIOLATED  leader-completeness"), "{}", again.out);
 }
 
+/// Whoever replays the first failure on another machine sees the same one, however many cores it has.
+#[test]
+fn the_first_failure_does_not_depend_on_the_number_of_workers() {
+    let first = |jobs: &str| {
+        let arguments =
+            ["run", "raft", "--bug", "commit-unclamped", "--without-directed", "--quiet", "--jobs", jobs];
+        let ended = shardlab(&arguments);
+        assert_eq!(ended.code, 1, "{}{}", ended.out, ended.err);
+        assert!(ended.out.contains("stopped after 1 failure (--max-failures): "), "{}", ended.out);
+        let told: Vec<&str> = ended.out.lines().filter(|line| line.starts_with("VIOLATED")).collect();
+        assert_eq!(told.len(), 1, "{}", ended.out);
+        assert!(ended.out.contains(&format!("FOUND  {}\n", told[0])), "it was told at once: {}", ended.out);
+        told[0].to_string()
+    };
+    assert_eq!(first("1"), first("3"));
+}
+
+#[test]
+fn what_would_run_nothing_or_never_end_is_refused() {
+    refused(&["run", "--seeds", "18446744073709551615"], &["more than 1000000000000000 runs", "fewer seeds"]);
+    refused(&["run", "initial-election", "--jobs", "0"], &["--jobs 0", "at least 1"]);
+    let file = "no-such-directory/lines.json";
+    refused(&["run", "initial-election", "--seeds", "1", "--json", file], &["cannot write", file]);
+}
+
+/// Runs are made one by one as they are needed.
+#[test]
+fn a_campaign_of_any_size_begins_at_once() {
+    let arguments = ["run", "many-elections", "--bug", "vote-ignores-log", "--seeds", "1000000000000", "--quiet"];
+    let ended = shardlab(&arguments);
+    assert_eq!(ended.code, 1, "{}{}", ended.out, ended.err);
+    assert!(ended.out.contains("of 1000000000000 runs were made"), "{}", ended.out);
+}
+
+#[test]
+fn a_plan_has_its_own_seed() {
+    let path = plan_file("seeded", |plan| plan);
+    refused(&["replay", path.to_str().expect("text"), "--seed", "99"], &["seeded.json", "leave out --seed"]);
+}
+
+#[test]
+fn how_much_to_trace_is_no_scenario() {
+    let traced = shardlab(&["replay", "--trace", "initial-election"]);
+    assert_eq!(traced.code, 0, "{}", traced.err);
+    let story = shardlab(&["replay", "--trace=story", "initial-election"]);
+    assert_eq!(story.code, 0, "{}", story.err);
+    assert!(story.out.lines().count() < traced.out.lines().count(), "the story is shorter");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_stress_test_of_no_rounds_is_refused() {
+    let stress = |arguments: &[&str]| {
+        let output = Command::new("bash").arg("scripts/stress.sh").args(arguments).output().expect("bash starts");
+        (output.status.code(), String::from_utf8(output.stderr).expect("it prints text"))
+    };
+    for arguments in [["--seeds", "08"], ["--rounds", "99999999999999999999"], ["--for", "09h"], ["--seeds", "0"]] {
+        let (code, says) = stress(&arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {says}");
+        assert!(says.contains(&format!("stress: {} takes ", arguments[0])), "{says}");
+    }
+}
+
 /// What `plan` prints is what `replay` takes, and it is the same run.
 #[test]
 fn a_plan_in_a_file_replays() {
@@ -114,4 +177,25 @@ fn parts_of_a_campaign_make_up_the_whole() {
         ended.out.split_whitespace().next().and_then(|count| count.parse::<u32>().ok()).expect("a count")
     };
     assert_eq!(runs("1/3") + runs("2/3") + runs("3/3"), 10);
+}
+
+/// The tour in the README: the command that it gives prints what it quotes.
+#[test]
+fn the_tour_is_true() {
+    let readme = include_str!("../README.md");
+    let (_, tour) = readme.split_once("A moment later:\n\n```text\n").expect("the README quotes a run");
+    let (quoted, _) = tour.split_once("\n```").expect("the quotation ends");
+    assert!(readme.contains("-- run backup --bug commit-unclamped\n"), "the tour runs something else");
+    let red = shardlab(&["run", "backup", "--bug", "commit-unclamped", "--quiet"]);
+    assert_eq!(red.code, 1, "{}", red.err);
+    // Without cargo around it, it names itself. Columns are as wide as the terminal and the servers allow: the README
+    // leaves the empty ones out.
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let own = format!("{} replay", env!("CARGO_BIN_EXE_shardlab"));
+    let printed: Vec<String> =
+        red.out.lines().map(|line| words(&line.replace(&own, "cargo run --release -- replay"))).collect();
+    for line in quoted.lines().filter(|line| line.trim() != "...") {
+        let line = words(line);
+        assert!(printed.iter().any(|printed| printed.starts_with(&line)), "the run does not print: {line}");
+    }
 }

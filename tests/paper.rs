@@ -11,6 +11,8 @@ mod append_entries;
 mod install_snapshot;
 #[path = "paper/leaders.rs"]
 mod leaders;
+#[path = "paper/limits.rs"]
+mod limits;
 #[path = "paper/persistence.rs"]
 mod persistence;
 #[path = "paper/reads.rs"]
@@ -36,7 +38,8 @@ fn rule<Seen: PartialEq + Debug>(kept: Seen, breaches: &[(Bug, Seen)], story: im
 }
 
 /// Bugs of the driver and of the disk: a pure core cannot have them.
-const NOT_OF_THE_CORE: &[Bug] = &[Bug::SnapLogNotAtomic, Bug::TornStateFile, Bug::NoFsync, Bug::ApplyRacesInstall];
+const NOT_OF_THE_CORE: &[Bug] =
+    &[Bug::SnapLogNotAtomic, Bug::TornStateFile, Bug::SnapshotBeforeTerm, Bug::NoFsync, Bug::ApplyRacesInstall];
 
 #[test]
 fn every_bug_of_the_core_is_the_breach_of_a_rule_here() {

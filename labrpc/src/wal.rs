@@ -121,6 +121,9 @@ pub enum Broken {
     /// They are a sound frame that belongs elsewhere or to another time.
     #[error("a frame that does not continue the one in front of it")]
     Chain,
+    /// They stand behind the end of a file that had one.
+    #[error("something behind what was sealed")]
+    Behind,
 }
 
 /// Records, one behind the other.

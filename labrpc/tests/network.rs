@@ -3,7 +3,7 @@
 mod world;
 
 use labrpc::sim::{Command, NetWeather, NodeSet, Rule, Span, Spread, Tail, Verdict};
-use labrpc::{CallError, Kind, NodeId, Time};
+use labrpc::{CallError, Env, Kind, NodeId, Time};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use world::{S1, S2, booter, start, world};
@@ -196,4 +196,43 @@ fn a_message_to_nobody_is_lost_without_a_word() {
         lab.sleep(Duration::from_millis(50)).await;
     });
     assert!(log.iter().any(|line| line.contains("Sent") && line.contains("Lost(Down)")), "{log:#?}");
+}
+
+/// When the pings arrive that a rule delays, with so many other messages on another link before each.
+fn delayed(others: u32) -> Vec<(u8, Time)> {
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let sink = received.clone();
+    world(5, constant(), move |lab| async move {
+        let listen = booter(move |env: Env| {
+            let sink = sink.clone();
+            async move {
+                loop {
+                    let message = env.recv().await;
+                    sink.lock().unwrap().push((message.body[0], env.now()));
+                }
+            }
+        });
+        let send = booter(move |env: Env| async move {
+            for n in 0..20 {
+                (0..others).for_each(|_| env.send(NodeId(3), PING, vec![n]));
+                env.send(S2, PING, vec![n]);
+                env.sleep(Duration::from_millis(1)).await;
+            }
+        });
+        start(&lab, S2, listen);
+        start(&lab, NodeId(3), booter(|env: Env| async move { while !env.recv().await.body.is_empty() {} }));
+        lab.order(Command::AddRule(Rule::new("slow", Verdict::Delay(Spread::millis(1, 500)))));
+        start(&lab, S1, send);
+        lab.sleep(Duration::from_secs(2)).await;
+    });
+    let mut received = received.lock().unwrap();
+    std::mem::take(&mut received)
+}
+
+#[test]
+fn what_is_sent_on_another_link_does_not_change_how_long_a_rule_delays() {
+    let alone = delayed(0);
+    assert_eq!(alone.len(), 20);
+    assert_ne!(numbers(&alone), (0..20).collect::<Vec<u8>>(), "the delays differ");
+    assert_eq!(delayed(3), alone);
 }

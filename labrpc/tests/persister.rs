@@ -2,9 +2,11 @@
 
 mod world;
 
-use labrpc::persister::{Persister, PersisterBug, Refused, Saved, Saver, SnapshotId};
+use labrpc::persister::{Persister, PersisterBug, Refused, Saved, Saver, SnapshotId, read_snapshot};
 use labrpc::sim::{Command, DiskWeather, Lab, NetWeather, Span, Spread};
 use labrpc::{Env, Time};
+use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use world::{S1, booter, world};
@@ -201,7 +203,7 @@ fn a_damaged_snapshot_is_refused_wherever_the_damage_is() {
 
 #[test]
 fn damage_and_loss_are_never_taken_for_a_fresh_node() {
-    let gone = |name: &'static str| {
+    let gone = |name: &'static str, snapshot: bool| {
         let outcome = Arc::new(Mutex::new(None));
         let shared = outcome.clone();
         world(1, NetWeather::default(), move |lab| async move {
@@ -217,9 +219,10 @@ fn damage_and_loss_are_never_taken_for_a_fresh_node() {
                         }
                         let opened = Persister::open(disk, "S1", None).await;
                         match (boot, opened) {
-                            (1, Ok((mut persister, _))) => {
+                            (1, Ok((mut persister, _))) if snapshot => {
                                 persister.write_snapshot(SnapshotId(1, 1), b"state").await.unwrap();
                             }
+                            (1, opened) => assert!(opened.is_ok()),
                             (_, opened) => {
                                 *shared.lock().unwrap() = opened.err().map(|refused| refused.to_string())
                             }
@@ -236,7 +239,107 @@ fn damage_and_loss_are_never_taken_for_a_fresh_node() {
         let refused = outcome.lock().unwrap().take();
         refused.expect("it was refused")
     };
-    assert!(gone("log-00000001").starts_with("there is no log, though there is the snapshot"));
+    let refused = gone("log-00000001", true);
+    assert!(refused.starts_with("there is no log, though there is the snapshot"), "{refused}");
+    let refused = gone("log-00000001", false);
+    assert!(refused.starts_with("there is no log, though there is the file `identity`"), "{refused}");
+}
+
+/// What is on the disk of a node that has done this.
+fn disk_after<F>(act: impl Fn(Env) -> F + Send + Sync + 'static) -> BTreeMap<String, Vec<u8>>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let image = Arc::new(Mutex::new(BTreeMap::new()));
+    let (shared, act) = (image.clone(), Arc::new(act));
+    world(1, NetWeather::default(), move |lab| async move {
+        let boot = booter(move |env: Env| {
+            let (shared, act) = (shared.clone(), act.clone());
+            async move {
+                act(env.clone()).await;
+                for name in env.disk().list().await.unwrap() {
+                    let content = env.disk().read(&name).await.unwrap();
+                    shared.lock().unwrap().insert(name, content);
+                }
+            }
+        });
+        world::start(&lab, S1, boot);
+        lab.sleep(Duration::from_secs(1)).await;
+    });
+    let image = image.lock().unwrap();
+    image.clone()
+}
+
+#[test]
+fn a_snapshot_is_taken_only_whole_under_its_own_name_and_by_its_owner() {
+    let image = disk_after(|env| async move {
+        let (mut persister, _) = Persister::open(env.disk(), "S1", None).await.unwrap();
+        persister.write_snapshot(SnapshotId(7, 2), b"state").await.unwrap();
+    });
+    let file = "snap-00000007-00000002";
+    assert_eq!(read_snapshot(&image, SnapshotId(7, 2), "S1"), Ok(b"state".to_vec()));
+    let refused = read_snapshot(&image, SnapshotId(7, 2), "S2").unwrap_err();
+    assert_eq!(refused.to_string(), format!("`{file}` belongs to S1, not to S2: is this the right directory?"));
+    // The content of one, under the name of another.
+    for other in [SnapshotId(7, 3), SnapshotId(8, 2), SnapshotId(7, 2 << 32), SnapshotId(2, 7)] {
+        let name = format!("snap-{:08x}-{:08x}", other.0, other.1);
+        let image = BTreeMap::from([(name.clone(), image[file].clone())]);
+        match read_snapshot(&image, other, "S1") {
+            Err(Refused::Damaged { file, .. }) => assert_eq!(file, name),
+            found => panic!("{other:?}: {found:?}"),
+        }
+    }
+    let whole = &image[file];
+    let harmed = [[&whole[..], b"x"].concat(), [&whole[..], whole].concat(), whole[..whole.len() - 1].to_vec()];
+    for bytes in harmed.into_iter().chain([vec![]]) {
+        match read_snapshot(&BTreeMap::from([(file.to_string(), bytes.clone())]), SnapshotId(7, 2), "S1") {
+            Err(Refused::Damaged { file: named, .. }) => assert_eq!(named, file),
+            found => panic!("{} bytes of {}: {found:?}", bytes.len(), whole.len()),
+        }
+    }
+}
+
+/// Whoever is in the wrong directory leaves it as it was, also what looks like a leftover.
+#[test]
+fn nothing_is_removed_from_another_nodes_directory() {
+    let image = disk_after(|env| async move {
+        drop(Persister::open(env.disk(), "S1", None).await.unwrap());
+        env.disk().append("log-00000002.tmp", b"half a rewrite".to_vec()).await.unwrap();
+        assert!(matches!(Persister::open(env.disk(), "S2", None).await, Err(Refused::Foreign { .. })));
+    });
+    assert!(image.contains_key("log-00000002.tmp"));
+    let image = disk_after(|env| async move {
+        drop(Persister::open(env.disk(), "S1", None).await.unwrap());
+        env.disk().append("log-00000002.tmp", b"half a rewrite".to_vec()).await.unwrap();
+        drop(Persister::open(env.disk(), "S1", None).await.unwrap());
+    });
+    assert_eq!(image.keys().collect::<Vec<_>>(), ["identity", "log-00000001"]);
+}
+
+/// A first start that a crash cuts short has promised nothing, and is not taken for a loss.
+#[test]
+fn a_first_start_that_was_cut_short_is_made_again() {
+    for after in (50..3_000).step_by(50) {
+        let opened = Arc::new(Mutex::new(None));
+        let shared = opened.clone();
+        world(after, NetWeather::default(), move |lab| async move {
+            let boot = booter(move |env: Env| {
+                let shared = shared.clone();
+                async move {
+                    let outcome = Persister::open(env.disk(), "S1", None).await;
+                    if env.boot().0 > 1 {
+                        *shared.lock().unwrap() = Some(outcome.map(|(_, records)| records.len()));
+                    }
+                }
+            });
+            world::start(&lab, S1, boot);
+            lab.sleep(Duration::from_micros(after)).await;
+            lab.order(Command::Crash { node: S1, power: true });
+            lab.order(Command::Boot { node: S1 });
+            lab.sleep(Duration::from_secs(1)).await;
+        });
+        assert_eq!(*opened.lock().unwrap(), Some(Ok(0)), "cut short after {after} us");
+    }
 }
 
 #[test]
@@ -260,10 +363,7 @@ fn another_nodes_directory_is_refused() {
         lab.sleep(Duration::from_secs(1)).await;
     });
     let refused = outcome.lock().unwrap().take().unwrap();
-    assert_eq!(
-        refused,
-        "`log-00000001` belongs to cluster 7, S1, not to cluster 8, S1: is this the right directory?"
-    );
+    assert_eq!(refused, "`identity` belongs to cluster 7, S1, not to cluster 8, S1: is this the right directory?");
 }
 
 /// The course's shape: each save is a pair, and a crash leaves the old pair or the new one.

@@ -1,5 +1,5 @@
 //! Code that panics, dies, hangs, never waits or is not deterministic ends as a finding with its seed, and the
-//! campaign goes on.
+//! campaign goes on. Code that prints does no harm.
 //!
 //! This program is both the campaign and its worker processes, so it has a `main` of its own.
 
@@ -20,7 +20,11 @@ struct Rude;
 
 struct Silent;
 
-const MANNERS: [&str; 6] = ["does-nothing", "panics", "dies", "never-waits", "goes-round", "looks-at-addresses"];
+const MANNERS: [&str; 7] =
+    ["does-nothing", "prints", "panics", "dies", "never-waits", "goes-round", "looks-at-addresses"];
+
+/// The argument with which this program removes its own file and goes on.
+const LOSES_ITS_FILE: &str = "loses-its-file";
 
 impl RaftSystem for Rude {
     fn name(&self) -> &'static str {
@@ -59,10 +63,21 @@ async fn misbehave(env: Env, manner: String) {
     env.sleep(Duration::from_millis(5)).await;
     match manner.as_str() {
         "panics" => panic!("out of ideas"),
-        "dies" => std::process::abort(),
-        "never-waits" => loop {
-            std::hint::spin_loop();
-        },
+        "prints" => {
+            println!("a line\n");
+            print!("a line without an end");
+            eprintln!("an error");
+        }
+        "dies" => {
+            eprintln!("no way on");
+            std::process::abort()
+        }
+        "never-waits" => {
+            eprintln!("round and round");
+            loop {
+                std::hint::spin_loop();
+            }
+        }
         "goes-round" => loop {
             env.sleep(Duration::from_nanos(1)).await;
         },
@@ -86,9 +101,18 @@ fn found(bug: &str, check: bool) -> Vec<Found> {
     let jobs: Vec<Job> = (0..3).map(job).collect();
     let options =
         Options { jobs: 2, max_failures: 100, hang_after: Duration::from_secs(2), check, json: None, quiet: true };
-    let results = sim::campaign::run(jobs.into_iter(), &options).expect("workers can be started");
+    let mut told = Vec::new();
+    let tell = |job: &Job, _: &Found| told.push(job.seed);
+    let results = sim::campaign::run(jobs.into_iter(), 3, &options, tell).expect("workers can be started");
     let seeds: std::collections::BTreeSet<u64> = results.failures.iter().map(|(job, _)| job.seed).collect();
     assert_eq!(seeds.len(), 3, "{bug}: each run is accounted for: {:?}", results.failures);
+    assert_eq!(told.len(), results.failures.len(), "{bug}: each failure is told when it is found");
+    assert!(results.failures.is_sorted_by_key(|(job, _)| job.seed), "{bug}: they are in the order of the jobs");
+    let (failed, decided) = (results.has_failed(), results.is_decided());
+    assert_eq!(
+        (failed, decided),
+        if matches!(bug, "dies" | "never-waits") { (false, false) } else { (true, true) }
+    );
     results.failures.into_iter().map(|(_, found)| found).collect()
 }
 
@@ -105,18 +129,66 @@ fn violates(bug: &str, check: &str, says: &str) {
     }
 }
 
+/// What the command line makes of it: how it ends, what it prints, and the lines of JSON.
+fn commanded(arguments: &[&str]) -> (Option<i32>, String) {
+    let this = std::env::current_exe().expect("this program has a file");
+    let output = std::process::Command::new(this).args(arguments).output().expect("it starts");
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into())
+}
+
+/// A run that does not come to its end is no failure of the system, and not a success: nobody knows.
+fn undecided() {
+    let (code, says) = commanded(&["replay", "initial-election", "--bug", "never-waits", "--hang-after", "1"]);
+    assert!(code == Some(3) && says.starts_with("HUNG  rude initial-election, seed 0\n"), "{code:?}: {says}");
+    let file = std::env::temp_dir().join(format!("misbehaving-{}.json", std::process::id()));
+    let path = file.to_str().expect("the path is text");
+    let (code, says) =
+        commanded(&["run", "initial-election", "--seeds", "2", "--bug", "dies", "--quiet", "--json", path]);
+    assert!(code == Some(3) && says.contains("stopped after 1 failure (--max-failures): "), "{code:?}: {says}");
+    assert!(says.contains("It wrote to standard error last:\n      no way on\n"), "{says}");
+    let lines = std::fs::read_to_string(&file).expect("the lines are written");
+    std::fs::remove_file(&file).expect("it can be removed");
+    assert!(lines.lines().any(|line| line.starts_with(r#"{"found":"died","suite":"rude""#)), "{lines}");
+}
+
+/// A campaign whose program is built anew in the middle goes on with the program that it began with.
+#[cfg(target_os = "linux")]
+fn survives_without_its_file() {
+    let this = std::env::current_exe().expect("this program has a file");
+    let copy = this.with_extension(format!("copy-{}", std::process::id()));
+    std::fs::copy(&this, &copy).expect("it can be copied");
+    let status = std::process::Command::new(&copy).arg(LOSES_ITS_FILE).status().expect("the copy starts");
+    assert!(status.success(), "{status}");
+    assert!(!copy.exists(), "it removed its file");
+}
+
 fn main() -> ExitCode {
     let suites: [Suite; 1] = [sim::scenario::raft::suite(Arc::new(Rude))];
-    if std::env::args().nth(1).as_deref() == Some(WORKER) {
-        return sim::cli::main(&suites);
+    match std::env::args().nth(1).as_deref() {
+        Some(WORKER | "run" | "replay") => return sim::cli::main(&suites),
+        Some(LOSES_ITS_FILE) => {
+            let file = std::env::current_exe().expect("this program has a file");
+            std::fs::remove_file(file).expect("it can be removed");
+            violates("does-nothing", "progress", "");
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
     }
     violates("does-nothing", "progress", "");
+    violates("prints", "progress", "");
     violates("panics", "panic", "out of ideas");
     violates("goes-round", "stuck", "");
-    assert!(found("dies", false).iter().all(|found| matches!(found, Found::Died(_))));
-    assert!(found("never-waits", false).iter().all(|found| matches!(found, Found::Hung(_))));
+    for found in found("dies", false) {
+        assert!(matches!(&found, Found::Died { said, .. } if said.contains("no way on")), "{found:?}");
+    }
+    for found in found("never-waits", false) {
+        assert!(matches!(&found, Found::Hung { said, .. } if said.contains("round and round")), "{found:?}");
+    }
     let diverged = |found: &Found| matches!(found, Found::Diverged(_));
     assert!(found("looks-at-addresses", true).iter().any(diverged), "addresses differ from process to process");
-    println!("6 manners, each found");
+    undecided();
+    #[cfg(target_os = "linux")]
+    survives_without_its_file();
+    println!("{} manners, each found", MANNERS.len());
     ExitCode::SUCCESS
 }

@@ -55,6 +55,8 @@ bugs! { ($) raft ALL
     /// A refusal of an append of an older term confirms reads of this one: the number that it echoes was given by
     /// another leader, or by this one before it restarted.
     StaleRoundConfirmsReads = "stale-round-confirms-reads",
+    /// A read is answered when it is confirmed, whatever the service has applied (thesis 6.4, step 4).
+    ReadBeforeApply = "read-before-apply",
     /// Match and next indexes are kept from an earlier term of leadership (Figure 2: reinitialised after
     /// election).
     LeaderStateNotReset = "leader-state-not-reset",
@@ -68,6 +70,8 @@ bugs! { ($) raft ALL
     SnapLogNotAtomic = "snap-log-not-atomic",
     /// The log is rewritten in place, and a log that cannot be read is taken for a fresh server.
     TornStateFile = "torn-state-file",
+    /// In one write, the snapshot goes in front of the term that it is of: torn, it leaves a log above the term.
+    SnapshotBeforeTerm = "snapshot-before-term",
     /// Writes are taken for durable without a sync.
     NoFsync = "no-fsync",
 

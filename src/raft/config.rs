@@ -5,6 +5,12 @@ use super::types::Membership;
 use labrpc::NodeId;
 use std::time::Duration;
 
+/// The largest command, in bytes. Half of what a message or a record can hold, so that what goes around it fits.
+pub const MAX_COMMAND: usize = labgob::LIMIT as usize / 2;
+
+/// More entries than anybody wants in one append. What goes around so many is far less than [`MAX_COMMAND`].
+const MAX_ENTRIES: usize = 1 << 16;
+
 /// The settings of one server. Except for `me` they should be the same on all of them.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -16,7 +22,7 @@ pub struct Config {
     pub election_timeout: (Duration, Duration),
     /// A leader lets itself be heard at least this often; well below the election timeout (§5.6).
     pub heartbeat: Duration,
-    /// Most entries in one append.
+    /// Most entries in one append. One is always sent.
     pub max_entries: usize,
     /// Most bytes of commands in one append. One entry is always sent, however large.
     pub max_bytes: usize,
@@ -69,6 +75,19 @@ impl Drift {
 }
 
 impl Config {
+    /// The same, within the bounds that a server can work in: something goes on, and each message can be encoded.
+    pub(super) fn within_bounds(self) -> Config {
+        Config {
+            max_entries: self.max_entries.clamp(1, MAX_ENTRIES),
+            max_bytes: self.max_bytes.min(MAX_COMMAND),
+            max_inflight: self.max_inflight.max(1),
+            chunk: self.chunk.clamp(1, MAX_COMMAND as u64),
+            max_unapplied: self.max_unapplied.max(1),
+            max_uncommitted: self.max_uncommitted.max(1),
+            ..self
+        }
+    }
+
     /// The settings of a server in a cluster of `voters`, with timeouts for a local network.
     pub fn new(me: NodeId, voters: impl IntoIterator<Item = NodeId>) -> Config {
         Config {

@@ -151,8 +151,6 @@ pub struct Raft {
     pub(super) quorum_due: Time,
     pub(super) reads: Reads,
     pub(super) transfer: Option<Transfer>,
-    /// The last entry of the log when the term began: what follows is of this term.
-    pub(super) term_start: Index,
 
     // --- what must be done
     pub(super) outbox: Outbox,
@@ -181,6 +179,7 @@ pub(super) struct Answers {
 impl Raft {
     /// A server that has just started, with what it found on its disk, all of it durable.
     pub fn new(config: Config, saved: Saved, now: Time, rng: Rng) -> Raft {
+        let config = config.within_bounds();
         let snapshot = saved
             .snapshot
             .unwrap_or_else(|| SnapshotMeta { last: EntryId::ZERO, membership: config.membership.clone() });
@@ -209,7 +208,6 @@ impl Raft {
             quorum_due: Time::NEVER,
             reads: Reads::default(),
             transfer: None,
-            term_start: Index(0),
             outbox: Outbox::new(saved.hard),
             in_flight: None,
             seq: 0,
@@ -424,7 +422,12 @@ impl Raft {
     }
 
     /// Cuts the log; memberships that were behind the cut are not in force any more.
+    ///
+    /// # Panics
+    /// If an entry is cut off that is committed: somebody else broke State Machine Safety, and going on would hide it.
     pub(super) fn truncate(&mut self, from: Index) {
+        let planted = cfg!(feature = "zoo") && self.config.bug.is_some();
+        assert!(from > self.commit || planted, "{from} is committed here and must not be cut off");
         self.log.truncate(from);
         self.memberships.retain(|(index, _)| *index < from);
         self.events.push(Event::Truncated { from });
@@ -461,7 +464,7 @@ impl Raft {
             let term = message.term().unwrap_or_default();
             return self.events.push(Event::Ignored { from, term });
         }
-        // Figure 2, all servers: a later term in any message makes a follower.
+        // Figure 2, all servers, second rule (§5.1): a later term in any message makes a follower.
         if let Some(term) = message.term()
             && term > self.hard.term
         {
@@ -517,6 +520,12 @@ impl Raft {
         }
     }
 
+    /// How much of the log is durable when the write that is under way is.
+    pub(super) fn under_way(&self) -> Index {
+        let last = self.in_flight.as_ref().map_or(Index(0), |write| write.last.index);
+        last.max(self.log.durable())
+    }
+
     /// Sends what the disk has caught up with.
     fn release(&mut self) {
         let me = self.config.me;
@@ -527,7 +536,7 @@ impl Raft {
 
     // --- the service
 
-    /// Hands over what is committed, in order: an entry only when it is durable here too, and no more at a time
+    /// Figure 2, all servers, first rule (§5.3): what is committed is applied. Hands it over, in order: an entry only when it is durable here too, and no more at a time
     /// than the service may fall behind.
     fn hand_over(&mut self, apply: &mut Vec<Apply>) {
         // The entries that it covers may all be durable; the snapshot itself may not be.

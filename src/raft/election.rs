@@ -11,7 +11,8 @@ use labrpc::{Event, NodeId, Refusal, Time};
 impl Raft {
     // --- becoming a candidate
 
-    /// No leader was heard of for an election timeout (Figure 2, followers and candidates).
+    /// No leader was heard of for an election timeout (Figure 2, followers, second rule, and candidates, fourth
+    /// rule; §5.2).
     pub(super) fn on_election_timeout(&mut self) {
         self.reset_election_timer();
         if !self.quorum().contains(self.config.me) {
@@ -35,7 +36,7 @@ impl Raft {
         }
     }
 
-    /// Begins an election (Figure 2, candidates): a new term, a vote for itself, and a request to all others.
+    /// Begins an election (Figure 2, candidates, first rule; §5.2): a new term, a vote for itself, and a request to all others.
     pub(super) fn campaign(&mut self, by_transfer: bool) {
         let term = self.hard.term.next();
         self.leader = None;
@@ -128,7 +129,7 @@ impl Raft {
         candidate >= mine || bug!(self, VoteIgnoresLog)
     }
 
-    /// Figure 2, RequestVote, receiver. (Rule 1, a stale term, and rule 2.)
+    /// Figure 2, RequestVote, receiver: rule 1, a stale term (§5.1), and rule 2 (§5.2, §5.4.1).
     pub(super) fn on_request_vote(&mut self, from: NodeId, request: &RequestVote) {
         if bug!(self, TimerResetByStaleRpc) {
             self.reset_election_timer();
@@ -209,7 +210,7 @@ impl Raft {
         }
     }
 
-    /// Votes of a majority of servers (Figure 2, candidates).
+    /// Votes of a majority of servers (Figure 2, candidates, second rule; §5.2).
     fn has_won(&self) -> bool {
         let quorum = self.quorum();
         if bug!(self, DuplicateVoteCounted) {
@@ -221,12 +222,12 @@ impl Raft {
         quorum.reached(|node| self.votes.contains(&node))
     }
 
-    /// Figure 2, leaders, upon election.
+    /// Figure 2, leaders, first rule (§5.2): upon election, an append to everybody. And volatile state on leaders,
+    /// reinitialised (§5.3): nextIndex is a guess, one behind the last entry; matchIndex, which is known, is 0.
     fn become_leader(&mut self) {
         self.set_role(Role::Leader);
         self.leader = Some(self.config.me);
         self.reads.begin_term();
-        self.term_start = self.log.last().index;
         let (next, now) = (self.log.last().index.next(), self.now);
         let known = std::mem::take(&mut self.progress);
         for peer in self.peers() {

@@ -77,7 +77,7 @@ impl RaftSystem for ShardlabRaft {
 
     fn recover(&self, node: NodeId, disk: &dyn Directory) -> Result<Recovered, String> {
         let saved = saved_on(node, disk)?;
-        recovered(saved, disk)
+        recovered(node, saved, disk)
     }
 
     fn follow(self: Arc<Self>, node: NodeId) -> Box<dyn Follow> {
@@ -185,14 +185,15 @@ impl Stream for Deliveries {
 fn saved_on(node: NodeId, disk: &dyn Directory) -> Result<Saved, String> {
     let records = persister::recover(disk, &identity(node)).map_err(|refused| refused.to_string())?;
     let records = records.unwrap_or_default();
-    Saved::recover(records.iter()).map_err(|hole| hole.to_string())
+    Saved::recover(records.iter()).map_err(|unreadable| unreadable.to_string())
 }
 
-fn recovered(saved: Saved, disk: &dyn Directory) -> Result<Recovered, String> {
+fn recovered(node: NodeId, saved: Saved, disk: &dyn Directory) -> Result<Recovered, String> {
     let snapshot = match saved.snapshot {
         Some(meta) => {
             let id = storage::snapshot_id(meta.last);
-            let content = persister::read_snapshot(disk, id).map_err(|refused| refused.to_string())?;
+            let content =
+                persister::read_snapshot(disk, id, &identity(node)).map_err(|refused| refused.to_string())?;
             Some((meta.last.index, meta.last.term, content.into()))
         }
         None => None,
@@ -255,7 +256,7 @@ impl Tailing {
                 facts.push(DiskFact::Entry { index, term, content: content(entry.payload) });
             }
             storage::Record::Snapshot(meta) => {
-                let content = persister::read_snapshot(disk, storage::snapshot_id(meta.last));
+                let content = persister::read_snapshot(disk, storage::snapshot_id(meta.last), &identity(self.node));
                 let content = content.map_err(|refused| refused.to_string())?.into();
                 facts.push(DiskFact::Snapshot { index: meta.last.index, term: meta.last.term, content });
             }
@@ -271,7 +272,8 @@ impl Follow for Tailing {
             Change::File(file) if file == self.file => {
                 let bytes = disk.read(&self.file).unwrap_or_default();
                 while let Some(record) = self.tail.next(&bytes) {
-                    self.replay(storage::decode(record), disk, facts)?;
+                    let record = storage::decode(record).map_err(|unreadable| unreadable.to_string())?;
+                    self.replay(record, disk, facts)?;
                 }
                 Ok(())
             }

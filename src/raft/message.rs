@@ -58,7 +58,8 @@ pub struct Append {
     pub prev: EntryId,
     /// The leader's commit index.
     pub commit: Index,
-    /// The leader's latest round of reads: an answer confirms that it was the leader when it sent this.
+    /// The leader's latest round of reads: an answer, except one that refuses the term, confirms that it was the
+    /// leader when it sent this.
     pub round: u64,
     /// The new entries; none in a heartbeat.
     pub entries: Vec<Entry>,
@@ -73,6 +74,18 @@ pub struct AppendReply {
     pub round: u64,
     /// What became of it.
     pub outcome: Outcome,
+}
+
+impl AppendReply {
+    /// Whether this acceptance tells the leader everything that an earlier one does.
+    pub(super) fn says_all_of(&self, earlier: &AppendReply) -> bool {
+        let (Outcome::Accepted { matched }, Outcome::Accepted { matched: said }) =
+            (&self.outcome, &earlier.outcome)
+        else {
+            return false;
+        };
+        self.term == earlier.term && said <= matched && earlier.round <= self.round
+    }
 }
 
 /// What became of an append.

@@ -12,7 +12,8 @@
 //! * `node`: the driver that carries it out, the only part that waits for anything;
 //! * `storage`: what a write means in bytes.
 //!
-//! All but `node` (with its `mailbox`) is pure: the same inputs give the same outputs.
+//! All but `node` with its `mailbox`, and `lab` where the laboratory looks at it, is pure: the same inputs give the
+//! same outputs.
 
 pub(crate) mod bugs;
 mod config;
@@ -37,7 +38,7 @@ pub mod types;
 mod zoo;
 
 pub use bugs::Bug;
-pub use config::{Config, Drift};
+pub use config::{Config, Drift, MAX_COMMAND};
 pub use core::{Input, Raft, View};
 pub use log::{Log, LogWrite};
 pub use mailbox::Asked;

@@ -1,9 +1,9 @@
 //! The driver: carries out what the core says must be done. The only part of Raft that waits for anything.
 //!
 //! One task per server. It feeds the core what has happened (messages, calls of the service, finished writes,
-//! the alarm), takes one [`Ready`], and does it. Writes go to the disk one at a time, in a task of their own
-//! within this one, so that the server goes on talking while the disk works; what must wait for the disk waits
-//! inside the core.
+//! the alarm), takes one [`Ready`], and does it. Writes go to the disk one at a time. A write is a future that the
+//! same task polls beside its other sources, so that the server goes on talking while the disk works; what must
+//! wait for the disk waits inside the core.
 //!
 //! A service holds a [`Node`], which has the shape that readers of the course know: `start`, `state`,
 //! `snapshot`, and a stream of what is to be applied.
@@ -30,15 +30,15 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 /// The log on the disk is rewritten when it is this many times as large as what it has to say, and larger than
-/// [`REWRITE_ABOVE`] bytes.
+/// [`REWRITE_ABOVE`] bytes. It is looked at only when a snapshot is written: nothing else makes it say less.
 const REWRITE_FACTOR: u64 = 4;
 const REWRITE_ABOVE: u64 = 8 << 10;
 
 /// How a node runs, besides what the protocol cares about.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Most inputs that the core is fed before it is asked what must be done; none: all that are there. Few
-    /// show races of the same instant, many make large batches.
+    /// Most inputs that the core is fed before it is asked what must be done; none: all that are there; at
+    /// least one. Few show races of the same instant, many make large batches.
     pub inputs_per_ready: Option<usize>,
     /// Whose files these are. Files of somebody else are refused.
     pub identity: String,
@@ -50,9 +50,9 @@ pub enum StartError {
     /// What is on the disk must not be used.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// The log on the disk cannot be the whole log.
+    /// The log on the disk is sound, and not a whole log of Raft.
     #[error(transparent)]
-    Hole(#[from] storage::Hole),
+    Unreadable(#[from] storage::Unreadable),
 }
 
 /// What the service must do next.
@@ -301,23 +301,22 @@ impl Driver {
 
     /// Feeds the core what is there, up to the bound. Ready when it was fed something, or the disk failed.
     fn poll_inputs(&mut self, context: &mut Context<'_>) -> Poll<Result<(), DiskError>> {
-        let bound = self.options.inputs_per_ready.unwrap_or(usize::MAX);
+        let bound = self.options.inputs_per_ready.map_or(usize::MAX, |most| most.max(1));
         // Inputs that were asked for a moment ago were asked for now.
         if !self.asked {
             self.now = self.env.now();
         }
-        let now = self.now;
         let mut fed = 0;
         self.shared.applied_wanted.store(self.raft.waits_for_service(), Ordering::SeqCst);
         let applied = Index(self.shared.applied.load(Ordering::SeqCst));
         if applied > self.applied {
             self.applied = applied;
-            self.raft.step(now, Input::Applied { index: applied });
+            self.raft.step(self.now, Input::Applied { index: applied });
             fed += 1;
         }
         while fed < bound {
-            match self.poll_one(now, context) {
-                Poll::Ready(Ok(input)) => input.into_iter().for_each(|input| self.feed(now, input)),
+            match self.poll_one(context) {
+                Poll::Ready(Ok(input)) => input.into_iter().for_each(|input| self.feed(input)),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending if fed == 0 => {
                     self.asked = false;
@@ -333,19 +332,19 @@ impl Driver {
         Poll::Ready(Ok(()))
     }
 
-    fn feed(&mut self, now: Time, input: Input) {
+    fn feed(&mut self, input: Input) {
         // A lease must not have ended when the read was asked for, which may be later than the look at the clock.
         let leased = self.config.lease.is_some() && matches!(input, Input::Read { .. });
-        self.raft.step(if leased { self.env.now() } else { now }, input);
+        self.raft.step(if leased { self.env.now() } else { self.now }, input);
     }
 
     /// One input. The sources take turns in being asked first, so that none starves another.
-    fn poll_one(&mut self, now: Time, context: &mut Context<'_>) -> Poll<Result<Option<Input>, DiskError>> {
+    fn poll_one(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Input>, DiskError>> {
         for _ in 0..4 {
             self.turn = (self.turn + 1) % 4;
             let input = match self.turn {
                 0 => self.poll_disk(context)?,
-                1 => self.poll_alarm(now, context),
+                1 => self.poll_alarm(context),
                 // What came of the last inputs can have started the disk and moved the alarm, and nothing else.
                 _ if self.asked => Poll::Pending,
                 2 => self.poll_message(context),
@@ -368,8 +367,8 @@ impl Driver {
 
     /// A deadline that has moved away is looked at when the old one comes: most are put off by the next heartbeat,
     /// and setting the alarm anew each time would cost more than waking once too often.
-    fn poll_alarm(&mut self, now: Time, context: &mut Context<'_>) -> Poll<Option<Input>> {
-        let deadline = self.raft.deadline();
+    fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<Option<Input>> {
+        let (now, deadline) = (self.now, self.raft.deadline());
         if now < deadline && self.alarm_set.is_some_and(|at| now < at && at <= deadline) {
             return Poll::Pending;
         }
@@ -378,7 +377,12 @@ impl Driver {
         if now >= deadline {
             return Poll::Ready(Some(Input::Alarm));
         }
-        Pin::new(&mut self.alarm).poll(context).map(|()| Some(Input::Alarm))
+        Pin::new(&mut self.alarm).poll(context).map(|()| {
+            // The clock has gone on since it was looked at. An alarm in front of its time would do nothing, and
+            // nobody would be woken again.
+            self.now = self.now.max(deadline);
+            Some(Input::Alarm)
+        })
     }
 
     fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Option<Input>> {
@@ -452,7 +456,7 @@ impl Driver {
         };
         // Into a buffer that is kept, and out of it at its exact size: one allocation a message.
         self.scratch.clear();
-        labgob::encode_into(&mut self.scratch, &message).expect("messages are bounded far below the limit");
+        labgob::encode_into(&mut self.scratch, &message).expect("what messages carry is bounded");
         self.env.send(to, message.kind(), Bytes::copy_from_slice(&self.scratch));
     }
 
@@ -493,7 +497,9 @@ impl Driver {
             unreachable!("the core has one write under way at a time");
         };
         let snapshot = write.snapshot.as_ref().map(|snapshot| (snapshot.meta.last, self.content_of(snapshot)));
-        let mut records = storage::records(&write);
+        let term_is_late = bug!(self, SnapshotBeforeTerm);
+        let mut records =
+            if term_is_late { storage::records_with_the_term_late(&write) } else { storage::records(&write) };
         let mut rewrite = false;
         if snapshot.is_some() {
             let image = self.raft.image();

@@ -132,11 +132,10 @@ impl Raft {
 
     /// Whether a majority has answered that round, or a later one.
     fn is_answered(&self, round: u64) -> bool {
-        let alone = self.quorum().majority() == 1 && self.quorum().contains(self.config.me);
         let has = |node: NodeId| {
             node == self.config.me || self.progress.get(&node).is_some_and(|known| known.round >= round)
         };
-        alone || self.quorum().reached(has)
+        self.quorum().reached(has)
     }
 
     fn confirm(&mut self, id: u64, index: Index) {
@@ -161,7 +160,7 @@ impl Raft {
 
     /// Which reads has the service caught up with?
     pub(super) fn answer_reads(&mut self) {
-        let applied = self.applied;
+        let applied = if bug!(self, ReadBeforeApply) { self.commit } else { self.applied };
         let answers = &mut self.answers.reads;
         self.reads.confirmed.retain(|&(id, index)| {
             let due = index <= applied;

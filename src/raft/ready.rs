@@ -5,7 +5,7 @@
 //! it may leave ([`Promise`]). It leaves when that is so, and a caller that forgot to wait does not exist.
 
 use super::log::LogWrite;
-use super::message::Message;
+use super::message::{AppendReply, Message};
 use super::types::{Entry, EntryId, HardState, Index, SnapshotMeta, Term};
 use bytes::Bytes;
 use labrpc::{Event, NodeId};
@@ -43,7 +43,7 @@ impl Ready {
     }
 }
 
-/// Changes that must become durable together, in this order: snapshot, hard state, log.
+/// Changes that must become durable together, in this order: hard state, snapshot, log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Write {
     /// Which write this is; one after the other.
@@ -140,6 +140,9 @@ pub enum Unavailable {
     /// Too much is under way, or leadership is being handed over: try again soon.
     #[error("busy: try again")]
     Busy,
+    /// The command is larger than [`crate::raft::MAX_COMMAND`]. It will never be accepted.
+    #[error("a command of {0} bytes; at most {most} are accepted", most = super::config::MAX_COMMAND)]
+    TooLarge(usize),
     /// A leader without an entry of its own term cannot confirm reads, and the no-op that gives it one is
     /// switched off: read through the log.
     #[error("no entry of this term is committed yet: read through the log")]
@@ -155,6 +158,16 @@ pub(super) struct Promise {
     pub vote: Option<NodeId>,
     /// The log up to here.
     pub entries: Index,
+}
+
+impl Promise {
+    /// Whether this on the disk is what was promised.
+    fn is_kept(&self, durable: HardState, log: Index) -> bool {
+        let HardState { term, vote } = durable;
+        // Of a later term on the disk, nothing remains of a vote in an earlier one; nor need it.
+        let voted = self.vote.is_none() || term > self.term || vote == self.vote;
+        term >= self.term && voted && log >= self.entries
+    }
 }
 
 /// Messages, gated by what they promise.
@@ -198,25 +211,31 @@ impl Outbox {
         self.gated.clear();
     }
 
-    fn is_kept(&self, promise: &Promise, log: Index) -> bool {
-        let HardState { term, vote } = self.durable;
-        // Of a later term on the disk, nothing remains of a vote in an earlier one; nor need it.
-        let voted = promise.vote.is_none() || term > promise.term || vote == promise.vote;
-        term >= promise.term && voted && log >= promise.entries
+    /// Sends the acceptance of an append. Behind a slow disk they would pile up; one that the same write
+    /// releases stands for those before it that say no more.
+    ///
+    /// `under_way` is how much of the log the write will have made durable that is under way. What it releases
+    /// must not be put off by what came later, or a stream of appends would put it off for ever.
+    pub fn accept_after(&mut self, promise: Promise, to: NodeId, reply: AppendReply, under_way: Index) {
+        let is_covered = |promise: &Promise| promise.entries <= under_way;
+        let replaced = self.gated.iter_mut().rev().find(|(earlier, receiver, message)| {
+            let Message::AppendReply(said) = message else { return false };
+            *receiver == to && is_covered(earlier) == is_covered(&promise) && reply.says_all_of(said)
+        });
+        let gated = (promise, to, Message::AppendReply(reply));
+        match replaced {
+            Some(slot) => *slot = gated,
+            None => self.gated.push(gated),
+        }
     }
 
     /// Lets go of what no longer has to wait, given how much of the log is durable. What the server says to
     /// itself (a candidate's own vote) is returned.
     pub fn release(&mut self, me: NodeId, log: Index) -> Vec<Message> {
         let mut to_self = Vec::new();
-        let mut at = 0;
-        while at < self.gated.len() {
-            if self.is_kept(&self.gated[at].0, log) {
-                let (_, to, message) = self.gated.remove(at);
-                if to == me { to_self.push(message) } else { self.send_now(to, message) }
-            } else {
-                at += 1;
-            }
+        let durable = self.durable;
+        for (_, to, message) in self.gated.extract_if(.., |(promise, _, _)| promise.is_kept(durable, log)) {
+            if to == me { to_self.push(message) } else { self.open.push(Outgoing::Message { to, message }) }
         }
         to_self
     }

@@ -1,6 +1,7 @@
 //! Replication (§5.3, §5.4.2; Figure 2, AppendEntries).
 
 use super::bugs::bug;
+use super::config::MAX_COMMAND;
 use super::core::Raft;
 use super::message::{Append, AppendReply, Message, Outcome};
 use super::progress::{Mode, Progress};
@@ -12,7 +13,7 @@ use labrpc::{Event, NodeId};
 impl Raft {
     // --- the leader's side
 
-    /// Figure 2, leaders: a command from a client goes into the log. The answer says where it will be if it is
+    /// Figure 2, leaders, second rule (§5.3): a command from a client goes into the log. The answer says where it will be if it is
     /// committed; whether it is, only applying it tells.
     pub(super) fn on_propose(&mut self, id: u64, command: Bytes) {
         let answer = self.propose(Payload::Command(command));
@@ -22,6 +23,9 @@ impl Raft {
     fn propose(&mut self, payload: Payload) -> Result<EntryId, Unavailable> {
         if self.role != Role::Leader {
             return Err(Unavailable::NotLeader(self.leader));
+        }
+        if payload.size() > MAX_COMMAND {
+            return Err(Unavailable::TooLarge(payload.size()));
         }
         let last = self.log.last().index;
         if self.transfer.is_some() || last.0 - self.commit.0 >= self.config.max_uncommitted {
@@ -58,7 +62,7 @@ impl Raft {
         }
     }
 
-    /// Tells every follower that there is a leader (Figure 2, leaders), and what is committed.
+    /// Tells every follower that there is a leader (Figure 2, leaders, first rule; §5.2), and what is committed.
     pub(super) fn broadcast_heartbeat(&mut self) {
         self.heartbeat_due = self.now + self.config.heartbeat;
         if self.config.lease.is_some() {
@@ -98,6 +102,7 @@ impl Raft {
         }
     }
 
+    /// Figure 2, leaders, third rule (§5.3): where the log goes on behind nextIndex, an append from there on.
     fn catch_up(&mut self, peer: NodeId) {
         while let Some(progress) = self.progress.get(&peer)
             && progress.is_open(self.config.max_inflight)
@@ -134,7 +139,7 @@ impl Raft {
         self.outbox.send_now(peer, Message::Append(append));
     }
 
-    /// An answer to [`Append`].
+    /// An answer to [`Append`] (Figure 2, leaders, third rule; §5.3).
     pub(super) fn on_append_reply(&mut self, from: NodeId, reply: &AppendReply) {
         // Of an earlier term of leadership: the log that it speaks of may be gone (Students' Guide: term
         // confusion).
@@ -199,7 +204,7 @@ impl Raft {
         }
     }
 
-    /// Figure 2, leaders, last rule: what a majority holds durably is committed, if it is of this term. An
+    /// Figure 2, leaders, last rule (§5.3): what a majority holds durably is committed, if it is of this term. An
     /// entry of an older term is committed only by one of this term behind it (§5.4.2, Figure 8).
     pub(super) fn maybe_commit(&mut self) {
         let quorum = self.quorum();
@@ -230,7 +235,7 @@ impl Raft {
 
     /// Figure 2, AppendEntries, receiver.
     pub(super) fn on_append(&mut self, from: NodeId, append: Append) {
-        // Rule 1.
+        // Rule 1 (§5.1): an older term is refused.
         if append.term < self.hard.term && !bug!(self, StaleLeaderAeAccepted) {
             if bug!(self, TimerResetByStaleRpc) {
                 self.reset_election_timer();
@@ -238,27 +243,28 @@ impl Raft {
             return self.answer(from, append.round, Outcome::StaleTerm, Index(0));
         }
         self.follow(append.term, from);
-        // Rule 2.
+        // Rule 2 (§5.3): so is an append behind an entry that is not in this log.
         let unchecked = append.entries.is_empty() && bug!(self, HeartbeatSkipsPrevCheck);
         if let Some(refused) = self.conflict_with(append.prev)
             && !unchecked
         {
             return self.answer(from, append.round, refused, Index(0));
         }
-        // Rules 3 and 4.
+        // Rules 3 and 4 (§5.3): what conflicts goes, and what is not there yet is appended.
         let matched = Index(append.prev.index.0 + append.entries.len() as u64);
         if bug!(self, AeTruncatesAlways) && append.prev.index < self.log.last().index {
             self.truncate(append.prev.index.next().max(self.log.start().index.next()));
         }
         self.take_over(append.entries);
-        // Rule 5: bounded by what this append has shown to agree; what stands behind it in this log may be
+        // Rule 5 (§5.3): bounded by what this append has shown to agree; what stands behind it in this log may be
         // anybody's.
         let bound = if bug!(self, CommitUnclamped) { self.log.last().index } else { matched };
         self.set_commit(append.commit.min(bound));
         self.answer(from, append.round, Outcome::Accepted { matched }, matched);
     }
 
-    /// There is a leader of this term, and it has just been heard.
+    /// There is a leader of this term, and it has just been heard (Figure 2, candidates, third rule, and followers,
+    /// second; §5.2).
     pub(super) fn follow(&mut self, term: Term, leader: NodeId) {
         let current = self.role == Role::Leader && term == self.hard.term;
         assert!(!current, "{leader} leads {term} and so does {}: Election Safety is broken", self.config.me);
@@ -300,11 +306,12 @@ impl Raft {
         }
     }
 
-    /// Answers an append; an acceptance waits until everything up to `promised` is durable.
+    /// Answers an append; an acceptance waits until everything up to `promised` is durable, and may then speak for
+    /// earlier ones.
     fn answer(&mut self, to: NodeId, round: u64, outcome: Outcome, promised: Index) {
         let reply = AppendReply { term: self.hard.term, round, outcome };
         let entries = if bug!(self, AckBeforeDurable) { Index(0) } else { promised };
         let promise = Promise { entries, ..self.promise_term() };
-        self.outbox.send_after(promise, to, Message::AppendReply(reply));
+        self.outbox.accept_after(promise, to, reply, self.under_way());
     }
 }

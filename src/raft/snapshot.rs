@@ -12,7 +12,8 @@ use super::types::{EntryId, Index, Role, SnapshotMeta};
 use labrpc::{Event, NodeId};
 
 /// Heartbeats without an answer after which a follower is sent the latest snapshot instead of the one that was
-/// begun, which no longer keeps the log from being compacted.
+/// begun, which no longer keeps the log from being compacted. So many heartbeats long, a follower that is silent
+/// holds the log back.
 const PATIENCE: u32 = 20;
 
 /// A snapshot that is being received.

@@ -34,6 +34,20 @@ pub struct Hole {
     pub found: EntryId,
 }
 
+/// Why the records of a log are not those of a Raft.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// An entry is missing.
+    #[error(transparent)]
+    Hole(#[from] Hole),
+    /// A record with a sound checksum says nothing that this program writes.
+    #[error(
+        "the log on the disk is sound, but it was not written by this program, or by another version of it: is this \
+         the right directory?"
+    )]
+    Strange,
+}
+
 /// Which file a snapshot is in.
 pub fn snapshot_id(last: EntryId) -> SnapshotId {
     SnapshotId(last.index.0, last.term.0)
@@ -43,14 +57,28 @@ fn encoded(all: impl IntoIterator<Item = Record>) -> Records {
     let mut records = Records::default();
     for record in all {
         records.push_with(|bytes| {
-            labgob::encode_into(bytes, &record).expect("commands are bounded far below labgob's limit");
+            labgob::encode_into(bytes, &record).expect("commands are bounded by `MAX_COMMAND`");
         });
     }
     records
 }
 
 /// The records of a write.
+///
+/// The order counts: a power failure keeps some first of them. The term goes in front of all that may be of it,
+/// or a server would start in a term below its own log.
 pub fn records(write: &Write) -> Records {
+    let [snapshot, hard, log] = parts(write);
+    encoded(hard.into_iter().chain(snapshot).chain(log))
+}
+
+/// The records of a write in the order of a planted bug.
+pub(super) fn records_with_the_term_late(write: &Write) -> Records {
+    encoded(parts(write).into_iter().flatten())
+}
+
+/// Snapshot, hard state and log of a write.
+fn parts(write: &Write) -> [Vec<Record>; 3] {
     let snapshot = write.snapshot.iter().map(|snapshot| Record::Snapshot(snapshot.meta.clone()));
     let hard = write.hard.iter().map(|hard| Record::Hard(*hard));
     let log = write.log.iter().flat_map(|log| {
@@ -58,22 +86,22 @@ pub fn records(write: &Write) -> Records {
         let cut = log.entries.is_empty().then_some(Record::Cut(log.after));
         cut.into_iter().chain(log.entries.iter().cloned().map(Record::Entry))
     });
-    encoded(snapshot.chain(hard).chain(log))
+    [snapshot.collect(), hard.collect(), log.collect()]
 }
 
-/// The records that say all of a state.
+/// The records that say all of a state, in the order of those of a write.
 pub fn records_of(saved: &Saved) -> Records {
     let snapshot = saved.snapshot.iter().cloned().map(Record::Snapshot);
     let entries = saved.entries.iter().cloned().map(Record::Entry);
-    encoded(snapshot.chain([Record::Hard(saved.hard)]).chain(entries))
+    encoded(std::iter::once(Record::Hard(saved.hard)).chain(snapshot).chain(entries))
 }
 
 /// A record as it was written.
 ///
-/// # Panics
-/// If the bytes are none: a record with a sound checksum is one that [`records`] made.
-pub fn decode(bytes: &[u8]) -> Record {
-    labgob::decode(bytes).expect("a record with a sound checksum is one that this program wrote")
+/// # Errors
+/// [`Unreadable::Strange`]: the checksum says that somebody wrote it, and not who.
+pub fn decode(bytes: &[u8]) -> Result<Record, Unreadable> {
+    labgob::decode(bytes).map_err(|_| Unreadable::Strange)
 }
 
 impl Saved {
@@ -120,11 +148,11 @@ impl Saved {
     /// The state that all records together say.
     ///
     /// # Errors
-    /// [`Hole`].
-    pub fn recover<'a>(records: impl IntoIterator<Item = &'a [u8]>) -> Result<Saved, Hole> {
+    /// [`Unreadable`].
+    pub fn recover<'a>(records: impl IntoIterator<Item = &'a [u8]>) -> Result<Saved, Unreadable> {
         let mut saved = Saved::default();
         for record in records {
-            saved.replay(decode(record))?;
+            saved.replay(decode(record)?)?;
         }
         Ok(saved)
     }
@@ -146,7 +174,7 @@ mod tests {
         SnapshotMeta { last: EntryId::new(Term(term), Index(index)), membership: Membership::of([NodeId(1)]) }
     }
 
-    fn replayed(records: Vec<Record>) -> Result<Saved, Hole> {
+    fn replayed(records: Vec<Record>) -> Result<Saved, Unreadable> {
         Saved::recover(encoded(records).iter())
     }
 
@@ -171,9 +199,14 @@ mod tests {
 
     #[test]
     fn a_hole_is_an_error_and_not_a_shorter_log() {
-        let hole = replayed(vec![Record::Entry(entry(1, 1)), Record::Entry(entry(3, 1))]).unwrap_err();
-        assert_eq!((hole.last.index, hole.found.index), (Index(1), Index(3)));
+        let found = replayed(vec![Record::Entry(entry(1, 1)), Record::Entry(entry(3, 1))]);
+        assert_eq!(found, Err(Hole { last: entry(1, 1).id, found: entry(3, 1).id }.into()));
         assert!(replayed(vec![Record::Entry(entry(5, 1))]).is_err(), "a log that begins in mid-air");
+    }
+
+    #[test]
+    fn a_record_of_another_program_is_an_error() {
+        assert_eq!(Saved::recover([&b"not of Raft"[..]]), Err(Unreadable::Strange));
     }
 
     #[test]
@@ -187,6 +220,30 @@ mod tests {
         let saved = Saved::recover(records(&write).iter()).unwrap();
         assert_eq!(Saved::recover(records_of(&saved).iter()).unwrap(), saved);
         assert_eq!(ids(&saved), [(5, 3), (6, 3)]);
+    }
+
+    #[test]
+    fn whatever_a_power_failure_keeps_of_a_write_the_term_is_not_below_the_log() {
+        let hard = HardState { term: Term(5), vote: None };
+        let before = records_of(&Saved { hard: HardState { term: Term(1), vote: None }, ..Saved::default() });
+        let snapshot = Some(SnapshotWrite { meta: snapshot(10, 5), content: Content::FromService(Index(10)) });
+        let log = LogWrite { after: Index(10), entries: vec![entry(11, 5), entry(12, 5)] };
+        let writes = [
+            Write { seq: 1, snapshot: snapshot.clone(), hard: Some(hard), log: Some(log.clone()) },
+            Write { seq: 1, snapshot, hard: Some(hard), log: None },
+        ];
+        for write in writes {
+            let written = records(&write);
+            for kept in 0..=written.len() {
+                let saved = Saved::recover(before.iter().chain(written.iter().take(kept))).unwrap();
+                assert!(saved.last().term <= saved.hard.term, "of {write:?} {kept} records are kept");
+            }
+        }
+        let whole = Saved { hard, snapshot: Some(self::snapshot(10, 5)), entries: log.entries };
+        for kept in 0..=records_of(&whole).len() {
+            let saved = Saved::recover(records_of(&whole).iter().take(kept)).unwrap();
+            assert!(saved.last().term <= saved.hard.term, "of the whole state {kept} records are kept");
+        }
     }
 
     #[test]

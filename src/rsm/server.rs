@@ -7,7 +7,7 @@
 
 use super::bugs::bug;
 use super::config::{Config, Reads};
-use super::machine::StateMachine;
+use super::machine::{StateMachine, TooLarge};
 use super::message::{Request, Response};
 use super::replica::{LogCommand, Outcome, Replica};
 use crate::raft::{self, Asked, Delivery, Entry, EntryId, Index, Node, Payload, Term, Unavailable};
@@ -379,6 +379,9 @@ impl<M: StateMachine> Driver<M> {
     fn refuse(&self, waiter: Waiter<M::Query>, refusal: Unavailable) {
         let response = || match refusal {
             Unavailable::NotLeader(leader) => Response::NotLeader(leader),
+            Unavailable::TooLarge(size) => {
+                Response::TooLarge(TooLarge { size: size as u64, limit: raft::MAX_COMMAND as u64 })
+            }
             Unavailable::Busy | Unavailable::NoEntryOfTerm => Response::Busy,
         };
         match waiter {

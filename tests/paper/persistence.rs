@@ -2,9 +2,11 @@
 //! server has said it must still know after a crash.
 
 use crate::rule;
-use crate::server::{accepted, append, appends_to, one_of, outcomes, receivers, request_vote, votes};
-use shardlab::raft::message::Outcome;
-use shardlab::raft::{Bug, Index, Term};
+use crate::server::{
+    accepted, append, appends_to, install, one_of, outcomes, receivers, request_vote, votes, wanted,
+};
+use shardlab::raft::message::{Message, Outcome, PreVote, PreVoteReply};
+use shardlab::raft::{Bug, EntryId, Index, Term};
 
 fn matched(index: u64) -> Vec<Outcome> {
     vec![Outcome::Accepted { matched: Index(index) }]
@@ -126,4 +128,59 @@ fn nothing_is_applied_before_it_is_durable_here() {
         server.sync();
         (before, server.given().0)
     });
+}
+
+/// votedFor, where the vote is all that is new: the term was durable long before.
+#[test]
+fn a_vote_waits_for_the_disk_also_in_an_old_term() {
+    rule((vec![], vec![true]), &[(Bug::VoteNotDurable, (vec![true], vec![]))], |bug| {
+        let mut server = one_of(3).term(1).start(bug);
+        server.slow_disk = true;
+        let before = votes(&server.hear(2, request_vote(1, (0, 0))));
+        (before, votes(&server.sync()))
+    });
+}
+
+/// currentTerm, of every other answer that is a refusal: to a candidate whose log is behind, to a server that would
+/// be a candidate, and to a leader of an older term that sends a snapshot.
+#[test]
+fn a_refusal_says_a_term_that_is_durable() {
+    let mut server = one_of(3).log(&[1]).start(None);
+    server.slow_disk = true;
+    assert_eq!(server.hear(2, request_vote(5, (0, 0))), []);
+    assert_eq!(server.hear(3, Message::PreVote(PreVote { term: Term(4), last: EntryId::ZERO })), []);
+    assert_eq!(server.hear(3, install(4, (9, 4), 0, true)), []);
+    let sent = server.sync();
+    assert_eq!((votes(&sent), wanted(&sent)), (vec![false], vec![Some(0)]));
+    let refusal = Message::PreVoteReply(PreVoteReply { term: Term(5), granted: false });
+    assert!(sent.contains(&(3, refusal)), "{sent:?}");
+}
+
+/// An acknowledgement of an older term dies with it: entry 2 of term 1, which it speaks of, was cut off for another
+/// before it was said.
+#[test]
+fn an_acknowledgement_of_an_older_term_is_not_given() {
+    let mut server = one_of(3).log(&[1]).start(None);
+    server.slow_disk = true;
+    server.hear(2, append(1, (1, 1), &[1], 0));
+    server.hear(3, append(2, (1, 1), &[2], 0));
+    assert_eq!(server.sync(), []);
+    assert_eq!(server.sync(), [(3, accepted(2, 2))]);
+    assert_eq!(server.log(), [1, 2]);
+}
+
+/// Acknowledgements that wait for the same write are one. What a write releases does not wait for the next.
+#[test]
+fn a_slow_disk_gathers_acknowledgements_and_puts_none_off() {
+    let mut server = one_of(3).log(&[1]).start(None);
+    server.slow_disk = true;
+    for index in 2..=100 {
+        server.hear(2, append(1, (index - 1, 1), &[1], 0));
+    }
+    // Entry 2 was on its way to the disk when the others came.
+    assert_eq!(outcomes(&server.sync()), matched(2));
+    server.hear(2, append(1, (100, 1), &[1], 0));
+    assert_eq!(outcomes(&server.sync()), matched(100));
+    server.hear(2, append(1, (3, 1), &[1], 0));
+    assert_eq!(outcomes(&server.sync()), matched(101), "of a copy that came late, the later one says all");
 }

@@ -72,6 +72,23 @@ fn leaders_read_on_answers_to_their_own_term_only() {
     });
 }
 
+/// And the state that is read must be as old as that: a read is answered when the service has applied its index.
+#[test]
+fn leaders_answer_a_read_when_the_service_has_applied_its_index() {
+    rule((vec![], vec![Some(3)]), &[(Bug::ReadBeforeApply, (vec![Some(3)], vec![Some(3)]))], |bug| {
+        let mut server = leader(bug);
+        server.slow_service = true;
+        server.propose();
+        server.hear(2, accepted(2, 3));
+        server.read();
+        server.hear(2, confirmed(2, 1, 3));
+        assert_eq!(server.given().0, [1, 2, 3]);
+        let before = server.answers().to_vec();
+        server.apply();
+        (before, server.answers().to_vec())
+    });
+}
+
 const STEP: Duration = Duration::from_millis(100);
 
 /// S1 leads term 2 with a lease: a round of heartbeats left now, and S2 answers it so much later.

@@ -8,7 +8,7 @@ use shardlab::raft::message::{
 };
 use shardlab::raft::{
     Apply, Bug, Config, Content, Drift, Entry, EntryId, HardState, Index, Input, Membership, Outgoing, Payload,
-    Raft, Ready, Saved, SnapshotMeta, Term, View, storage,
+    Raft, Ready, Saved, SnapshotMeta, Term, Unavailable, View, storage,
 };
 use std::time::Duration;
 
@@ -44,6 +44,12 @@ pub fn one_of(servers: u32) -> Setup {
 }
 
 impl Setup {
+    /// With other settings.
+    pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Setup {
+        change(&mut self.config);
+        self
+    }
+
     /// With entries of these terms in its log. Its own term is that of the last.
     pub fn log(mut self, terms: &[u64]) -> Setup {
         self.saved.entries = entries(0, terms);
@@ -73,12 +79,15 @@ impl Setup {
             core,
             now: Time::ZERO,
             slow_disk: false,
+            slow_service: false,
+            unapplied: None,
             unsynced: None,
             disk,
             sent: Vec::new(),
             given: Vec::new(),
             snapshots: Vec::new(),
             reads: Vec::new(),
+            proposals: Vec::new(),
         }
     }
 }
@@ -94,6 +103,9 @@ pub struct Server {
     now: Time,
     /// Writes wait for [`Server::sync`].
     pub slow_disk: bool,
+    /// What its service is given waits for [`Server::apply`].
+    pub slow_service: bool,
+    unapplied: Option<Index>,
     unsynced: Option<(u64, Vec<Vec<u8>>)>,
     disk: Vec<Vec<u8>>,
     sent: Sent,
@@ -102,6 +114,8 @@ pub struct Server {
     snapshots: Vec<Content>,
     /// What became of its reads: the index, or none if it was refused.
     reads: Vec<Option<u64>>,
+    /// What became of its proposals: the index, or why not.
+    proposals: Vec<Result<u64, Unavailable>>,
 }
 
 impl Server {
@@ -138,7 +152,17 @@ impl Server {
 
     /// Its service hands it a command.
     pub fn propose(&mut self) -> Sent {
-        self.step(Input::Propose { id: 0, command: Bytes::from_static(b"x") })
+        self.propose_this(Bytes::from_static(b"x"))
+    }
+
+    /// Its service hands it this command.
+    pub fn propose_this(&mut self, command: Bytes) -> Sent {
+        self.step(Input::Propose { id: 0, command })
+    }
+
+    /// What has become of its proposals: where each stands, or why it was refused.
+    pub fn proposals(&self) -> &[Result<u64, Unavailable>] {
+        &self.proposals
     }
 
     /// Its service wants to read.
@@ -156,6 +180,12 @@ impl Server {
         let (seq, records) = self.unsynced.take().expect("there is a write that waits");
         self.disk.extend(records);
         self.step(Input::Durable { seq })
+    }
+
+    /// Its service has done all that it was given.
+    pub fn apply(&mut self) -> Sent {
+        let index = self.unapplied.take().expect("there is something that waits");
+        self.step(Input::Applied { index })
     }
 
     /// It stops, loses what was not durable, and starts again.
@@ -213,6 +243,7 @@ impl Server {
     fn carry_out(&mut self, ready: Ready) -> bool {
         self.sent.extend(ready.send.into_iter().map(sent));
         self.reads.extend(ready.reads.into_iter().map(|(_, answer)| answer.ok().map(|index| index.0)));
+        self.proposals.extend(ready.proposals.into_iter().map(|(_, answer)| answer.map(|id| id.index.0)));
         let mut inputs = Vec::new();
         if let Some(write) = ready.write {
             self.snapshots.extend(write.snapshot.iter().map(|snapshot| snapshot.content));
@@ -224,7 +255,13 @@ impl Server {
                 inputs.push(Input::Durable { seq: write.seq });
             }
         }
-        inputs.extend(ready.apply.last().map(|item| Input::Applied { index: item.index() }));
+        if let Some(index) = ready.apply.last().map(Apply::index) {
+            if self.slow_service {
+                self.unapplied = Some(index);
+            } else {
+                inputs.push(Input::Applied { index });
+            }
+        }
         self.given.extend(ready.apply);
         let more = !inputs.is_empty();
         inputs.into_iter().for_each(|input| self.core.step(self.now, input));

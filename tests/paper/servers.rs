@@ -5,7 +5,7 @@ use crate::server::{
     TIMEOUT, accepted, append, append_reply, install, one_of, outcomes, receivers, request_vote, vote_reply, votes,
 };
 use labrpc::NodeId;
-use shardlab::raft::message::{Message, Outcome, PreVote, PreVoteReply};
+use shardlab::raft::message::{Message, Outcome, PreVote, PreVoteReply, TimeoutNow};
 use shardlab::raft::{Bug, EntryId, Role, Term};
 use std::time::Duration;
 
@@ -52,6 +52,18 @@ fn all_servers_stay_in_their_term_at_a_pre_vote() {
     server.lead();
     server.hear(3, Message::PreVote(PreVote { term: Term(5), last: EntryId::ZERO }));
     assert_eq!((server.view().role, server.view().term), (Role::Leader, Term(1)));
+}
+
+/// The same rule (thesis 3.10): a message of an older term is of a leader that was deposed, and what it asks for is
+/// not done.
+#[test]
+fn all_servers_campaign_only_at_the_wish_of_their_own_terms_leader() {
+    let mut server = one_of(3).term(3).start(None);
+    let wish = |term| Message::TimeoutNow(TimeoutNow { term: Term(term) });
+    assert_eq!(server.hear(2, wish(2)), []);
+    assert_eq!((server.view().role, server.view().term), (Role::Follower, Term(3)));
+    server.hear(2, wish(3));
+    assert_eq!((server.view().role, server.view().term), (Role::Candidate, Term(4)));
 }
 
 // --- followers

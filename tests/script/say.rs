@@ -216,6 +216,7 @@ pub fn unavailable(why: Unavailable) -> String {
     match why {
         Unavailable::NotLeader(None) => "not the leader".to_string(),
         Unavailable::NotLeader(Some(leader)) => format!("not the leader, {leader} is"),
+        Unavailable::TooLarge(size) => format!("{size} bytes are too many"),
         Unavailable::Busy => "busy".to_string(),
         Unavailable::NoEntryOfTerm => "no entry of its term is committed".to_string(),
     }

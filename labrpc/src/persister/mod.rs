@@ -1,6 +1,7 @@
 //! The persister: a log that grows, snapshots that are replaced, and one rule of recovery for both.
 //!
 //! ```text
+//! identity             whose directory this is, sealed; never removed
 //! log-00000003         the log: sealed part, then what was appended since (see `wal`)
 //! snap-0000002a-00000007   a snapshot, sealed
 //! *.tmp                what a crash left unfinished; removed at the next start
@@ -10,8 +11,11 @@
 //! a whole or not at all, so any damage in it is refused. The log starts sealed and then grows; only its end
 //! can be torn. When it has grown too long it is rewritten as the next generation, sealed again.
 //!
-//! *Fresh* means that there is no log and no snapshot. Damage never is: a node that took damage for a fresh
-//! start would vote twice and forget what it had acknowledged.
+//! *Fresh* means that there is no identity, no log and no snapshot. Damage never is: a node that took damage for
+//! a fresh start would vote twice and forget what it had acknowledged.
+//!
+//! The first start seals an empty log and then the identity, before anything is promised. So a crash between the
+//! two leaves a log that says nothing, and an identity without a log is a log that was lost.
 //!
 //! The persister knows bytes and numbers. What the records mean is its caller's business.
 
@@ -25,7 +29,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Version of the files' format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// The file that says whose directory this is.
+const IDENTITY: &str = "identity";
+const IDENTITY_SALT: u32 = 0x4944_4e54;
 /// Snapshots are framed in pieces of so many bytes.
 const PIECE: usize = 1 << 20;
 
@@ -44,7 +51,10 @@ impl SnapshotId {
     }
 
     fn salt(self) -> u32 {
-        (self.0 ^ self.1.rotate_left(32)) as u32 ^ 0x534e_4150
+        let mut words = [0; 16];
+        words[..8].copy_from_slice(&self.0.to_le_bytes());
+        words[8..].copy_from_slice(&self.1.to_le_bytes());
+        xxhash_rust::xxh3::xxh3_64(&words) as u32 ^ 0x534e_4150
     }
 }
 
@@ -170,22 +180,25 @@ pub fn recover(directory: &dyn Directory, identity: &str) -> Result<Option<Recor
 
 fn read_log(directory: &dyn Directory, identity: &str) -> Result<Option<Log>, Refused> {
     let names = directory.names();
+    if let Some(bytes) = directory.content(IDENTITY) {
+        read_sealed(IDENTITY, &bytes, IDENTITY_SALT, identity)?;
+    }
     let Some(generation) = newest(&names) else {
-        return match names.iter().find(|name| SnapshotId::parse(name).is_some()) {
-            None => Ok(None),
-            Some(snapshot) => {
-                Err(Refused::Missing { missing: "log".into(), present: format!("the snapshot `{snapshot}`") })
+        let snapshot = names.iter().find(|name| SnapshotId::parse(name).is_some());
+        let present = match snapshot {
+            Some(snapshot) => format!("the snapshot `{snapshot}`"),
+            None if names.iter().any(|name| name == IDENTITY) => {
+                format!("the file `{IDENTITY}` of an earlier start")
             }
+            None => return Ok(None),
         };
+        return Err(Refused::Missing { missing: "log".into(), present });
     };
     let file = log_name(generation);
     let bytes = directory.content(&file).unwrap_or_default();
     let scan =
         wal::scan(&bytes, generation as u32).map_err(|damage| Refused::Damaged { file: file.clone(), damage })?;
-    let seal = Seal::check(&file, &bytes, &scan)?;
-    if seal.identity != identity {
-        return Err(Refused::Foreign { file, found: seal.identity, expected: identity.into() });
-    }
+    Seal::check(&file, &bytes, &scan)?.belongs_to(&file, identity)?;
     let Scan { records, tail, torn } = scan;
     let records = Records::within(bytes.into_owned(), records[1..].to_vec());
     Ok(Some(Log { generation, records, tail, is_torn: torn.is_some() }))
@@ -194,8 +207,8 @@ fn read_log(directory: &dyn Directory, identity: &str) -> Result<Option<Log>, Re
 /// The content of a snapshot.
 ///
 /// # Errors
-/// [`Refused::Damaged`], [`Refused::Missing`].
-pub fn read_snapshot(directory: &dyn Directory, id: SnapshotId) -> Result<Vec<u8>, Refused> {
+/// [`Refused::Damaged`], [`Refused::Foreign`], [`Refused::Missing`].
+pub fn read_snapshot(directory: &dyn Directory, id: SnapshotId, identity: &str) -> Result<Vec<u8>, Refused> {
     let file = id.file();
     let Some(bytes) = directory.content(&file) else {
         return Err(Refused::Missing {
@@ -203,10 +216,23 @@ pub fn read_snapshot(directory: &dyn Directory, id: SnapshotId) -> Result<Vec<u8
             present: "a log that names it".into(),
         });
     };
-    let scan = wal::scan(&bytes, id.salt()).map_err(|damage| Refused::Damaged { file: file.clone(), damage })?;
-    Seal::check(&file, &bytes, &scan)?;
+    let scan = read_sealed(&file, &bytes, id.salt(), identity)?;
     let pieces = scan.records[1..].iter().map(|range| &bytes[range.clone()]);
     Ok(pieces.collect::<Vec<_>>().concat())
+}
+
+/// A file that is sealed from its first byte to its last, and ours.
+fn read_sealed(file: &str, bytes: &[u8], salt: u32, identity: &str) -> Result<Scan, Refused> {
+    let damaged = |damage| Refused::Damaged { file: file.into(), damage };
+    let scan = wal::scan(bytes, salt).map_err(damaged)?;
+    let seal = Seal::check(file, bytes, &scan)?;
+    seal.belongs_to(file, identity)?;
+    let (sealed, length) = (u64::from_le_bytes(seal.sealed), bytes.len() as u64);
+    if sealed != length {
+        let why = scan.torn.unwrap_or(wal::Broken::Behind);
+        return Err(damaged(Damage { offset: sealed, durable: length, why }));
+    }
+    Ok(scan)
 }
 
 /// The first record of a sealed file.
@@ -232,6 +258,14 @@ impl Seal {
         };
         let (draft, _) = write(0);
         write(draft.len() as u64)
+    }
+
+    fn belongs_to(&self, file: &str, identity: &str) -> Result<(), Refused> {
+        if self.identity == identity {
+            return Ok(());
+        }
+        let (found, expected) = (self.identity.clone(), identity.into());
+        Err(Refused::Foreign { file: file.into(), found, expected })
     }
 
     /// The seal of a file, if all that was sealed is sound.
@@ -287,9 +321,6 @@ impl Persister {
     ) -> Result<(Persister, Records), Refused> {
         disk.lock().await?;
         let image = load(&disk).await?;
-        for name in image.names().iter().filter(|name| name.ends_with(".tmp")) {
-            disk.remove(name).await?;
-        }
         let tail = Tail::new(0);
         let file = String::new();
         let identity = identity.to_string();
@@ -298,8 +329,13 @@ impl Persister {
             Err(_) if bug!(persister, TornStateFile) => None,
             read => read?,
         };
+        // Not before it is known whose they are.
+        for name in image.names().iter().filter(|name| name.ends_with(".tmp")) {
+            persister.disk.remove(name).await?;
+        }
         let Some(log) = read else {
             persister.rewrite(std::iter::empty()).await?;
+            persister.say_whose(&image).await?;
             return Ok((persister, Records::default()));
         };
         persister.generation = log.generation;
@@ -315,7 +351,17 @@ impl Persister {
         for name in image.names().iter().filter(superseded).filter(|name| !name.ends_with(".tmp")) {
             persister.disk.remove(name).await?;
         }
+        persister.say_whose(&image).await?;
         Ok((persister, log.records))
+    }
+
+    /// Puts the identity where a first start, or one that a crash cut short, has not found it.
+    async fn say_whose(&self, image: &BTreeMap<String, Vec<u8>>) -> Result<(), DiskError> {
+        if image.contains_key(IDENTITY) {
+            return Ok(());
+        }
+        let (bytes, _) = Seal::file(IDENTITY_SALT, &self.identity, std::iter::empty());
+        seal(&self.disk, IDENTITY, bytes).await
     }
 
     /// Writes records at the end of the log. They are durable after the next [`Persister::sync`].
@@ -401,7 +447,7 @@ impl Persister {
             Err(DiskError::NotFound(_)) => BTreeMap::new(),
             Err(error) => return Err(error.into()),
         };
-        read_snapshot(&image, id)
+        read_snapshot(&image, id, &self.identity)
     }
 
     /// Removes all snapshots but one. Call it when no durable record names another one.
@@ -433,7 +479,8 @@ async fn seal(disk: &Disk, name: &str, bytes: Vec<u8>) -> Result<(), DiskError> 
 async fn load(disk: &Disk) -> Result<BTreeMap<String, Vec<u8>>, DiskError> {
     let mut image = BTreeMap::new();
     for name in disk.list().await? {
-        let content = if name.starts_with("log-") { disk.read(&name).await? } else { Vec::new() };
+        let is_read = name == IDENTITY || (name.starts_with("log-") && !name.ends_with(".tmp"));
+        let content = if is_read { disk.read(&name).await? } else { Vec::new() };
         image.insert(name, content);
     }
     Ok(image)

@@ -32,7 +32,7 @@ impl Saved {
         };
         let snapshot = match last.snapshot {
             0 => Vec::new(),
-            number => read_snapshot(directory, SnapshotId(number, 0))?,
+            number => read_snapshot(directory, SnapshotId(number, 0), identity)?,
         };
         Ok(Saved { state: last.state, snapshot })
     }

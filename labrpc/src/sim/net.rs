@@ -89,13 +89,17 @@ impl Network {
         taken.into_iter().map(|(_, packet): (String, Packet)| packet).collect()
     }
 
-    /// When a packet that is sent `now` arrives, weather permitting, and when its copy does.
-    fn weather_of(&mut self, seed: u64, packet: &Packet, now: u64) -> (Option<u64>, Option<u64>) {
+    /// What the fate of a packet hangs on: its link, its kind, and how many of that kind came before it there.
+    fn count(&mut self, packet: &Packet) -> [u64; 3] {
         let (from, to) = (packet.from, packet.to);
-        let link = &mut self.links[from.slot()][to.slot()];
-        let nth = link.count(packet.kind.hash() ^ packet.direction as u64);
-        let direction = u64::from(from.0) << 32 | u64::from(to.0);
-        let mut fate = Fate::of(seed, [direction, packet.kind.hash() ^ packet.direction as u64, nth]);
+        let kind = packet.kind.hash() ^ packet.direction as u64;
+        let nth = self.links[from.slot()][to.slot()].count(kind);
+        [u64::from(from.0) << 32 | u64::from(to.0), kind, nth]
+    }
+
+    /// When a packet that is sent `now` arrives, weather permitting, and when its copy does.
+    fn weather_of(&mut self, mut fate: Fate, packet: &Packet, now: u64) -> (Option<u64>, Option<u64>) {
+        let link = &mut self.links[packet.from.slot()][packet.to.slot()];
         let weather = &self.weather;
         let start = match weather.bandwidth {
             Some(rate) => {
@@ -115,7 +119,8 @@ impl Network {
     /// Decides what becomes of a packet.
     fn send(&mut self, seed: u64, packet: &Packet, now: u64) -> Sending {
         // The count on the link goes on whatever happens, so that a cut does not shift later fates.
-        let (arrives, copy) = self.weather_of(seed, packet, now);
+        let words = self.count(packet);
+        let (arrives, copy) = self.weather_of(Fate::of(seed, words), packet, now);
         if self.is_cut(packet.from, packet.to) {
             return Sending::Lost(Loss::Cut);
         }
@@ -124,8 +129,10 @@ impl Network {
             copy: copy.map(Time::from_nanos),
         };
         let base = self.weather.delay;
-        let later = |spread, of| {
-            let mut fate = Fate::of(seed ^ 0x11, [packet.number, packet.kind.hash(), of]);
+        // Of other numbers than the weather's, and counted like it: by link, so that taking one fault out of a
+        // plan leaves the delays on other links as they were.
+        let later = |spread, of: u64| {
+            let mut fate = Fate::of(seed ^ (0x11 << 8) ^ of, words);
             fate.spread(base) + fate.spread(spread)
         };
         match self.rules.judge(packet.from, packet.to, packet.kind, packet.direction, seed) {

@@ -224,19 +224,33 @@ impl Rule {
 
 /// The rules in force.
 #[derive(Default)]
-pub(crate) struct Rules(Vec<(Rule, u32)>);
+pub(crate) struct Rules(Vec<InForce>);
+
+/// A rule, and what came of it so far.
+struct InForce {
+    rule: Rule,
+    /// Messages that matched.
+    seen: u32,
+    /// Whether it has answered.
+    acted: bool,
+}
 
 impl Rules {
     pub fn add(&mut self, rule: Rule) {
-        self.0.push((rule, 0));
+        self.0.push(InForce { rule, seen: 0, acted: false });
     }
 
     pub fn remove(&mut self, name: &str) {
-        self.0.retain(|(rule, _)| rule.name != name);
+        self.0.retain(|entry| entry.rule.name != name);
     }
 
     pub fn clear(&mut self) {
         self.0.clear();
+    }
+
+    /// Rules that have not decided over a single message.
+    pub fn idle(&self) -> impl Iterator<Item = &Rule> {
+        self.0.iter().filter(|entry| !entry.acted).map(|entry| &entry.rule)
     }
 
     /// The first answer, with the rule's name.
@@ -248,7 +262,7 @@ impl Rules {
         direction: Direction,
         seed: u64,
     ) -> Option<(&str, &Verdict)> {
-        for (rule, seen) in &mut self.0 {
+        for InForce { rule, seen, acted } in &mut self.0 {
             if !rule.matches(from, to, kind, direction) {
                 continue;
             }
@@ -259,6 +273,7 @@ impl Rules {
             }
             let past = seen.saturating_sub(rule.skip);
             if past > 0 && rule.take.is_none_or(|take| past <= take) {
+                *acted = true;
                 return Some((&rule.name, &rule.verdict));
             }
         }
@@ -280,8 +295,10 @@ mod tests {
         let only_second = Rule { skip: 1, take: Some(1), from: A.into(), ..Rule::new("second", Verdict::Hold) };
         rules.add(only_second);
         rules.add(Rule::new("rest", Verdict::Drop));
+        assert_eq!(rules.idle().count(), 2);
         let mut ask = || rules.judge(A, B, VOTE, Direction::OneWay, 1).map(|(name, _)| name.to_string());
         assert_eq!([ask(), ask(), ask()].map(Option::unwrap), ["rest", "second", "rest"]);
+        assert_eq!(rules.idle().count(), 0);
         rules.remove("rest");
         assert!(rules.judge(B, A, VOTE, Direction::OneWay, 1).is_none());
     }

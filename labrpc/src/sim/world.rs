@@ -461,6 +461,16 @@ impl View<'_> {
         !self.0.net.is_cut(from, to)
     }
 
+    /// Rules in force that have not decided over a single message yet.
+    pub fn idle_rules(&self) -> Vec<String> {
+        self.0.net.rules.idle().map(|rule| rule.name.clone()).collect()
+    }
+
+    /// Crash points that no node has come to yet.
+    pub fn crash_points(&self) -> impl Iterator<Item = &CrashPoint> {
+        self.0.crash_points.iter().map(|(point, _)| point)
+    }
+
     /// How many messages the rules of that name hold back.
     pub fn held(&self, rule: &str) -> usize {
         self.0.net.held(rule)

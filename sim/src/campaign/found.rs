@@ -9,11 +9,38 @@ pub enum Found {
     /// Something did not hold.
     Violation(Box<Violation>),
     /// It never yielded, and its process was ended.
-    Hung(Duration),
-    /// Its process died; the text says how.
-    Died(String),
+    Hung {
+        /// For how long it was waited for.
+        patience: Duration,
+        /// What it wrote to standard error last.
+        said: String,
+    },
+    /// Its process died.
+    Died {
+        /// How.
+        how: String,
+        /// What it wrote to standard error last.
+        said: String,
+    },
     /// Made twice, it went two ways.
     Diverged(Box<Divergence>),
+}
+
+impl Found {
+    /// Whether it says that something is wrong with the system. A run that did not come to its end says neither.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Found::Violation(_) | Found::Diverged(_))
+    }
+
+    /// In a word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Found::Violation(_) => "VIOLATED",
+            Found::Hung { .. } => "HUNG",
+            Found::Died { .. } => "DIED",
+            Found::Diverged(_) => "DIVERGED",
+        }
+    }
 }
 
 /// Two runs of one plan that went two ways.

@@ -7,18 +7,21 @@
 mod check;
 mod found;
 mod pool;
+mod process;
 mod progress;
 mod results;
 mod seeds;
 mod story;
+mod watched;
 mod worker;
 
 pub use check::compare;
 pub use found::{Divergence, Found};
 pub use pool::{Options, run};
-pub use results::{Results, bound};
+pub use results::{CutShort, Results, bound};
 pub use seeds::Seeds;
-pub use story::{Width, replay_command, story, trace};
+pub use story::{Width, heading, replay_command, story, trace};
+pub use watched::watched;
 pub use worker::{WORKER, work};
 
 use crate::scenario::{Scenario, Suite};

@@ -3,13 +3,12 @@
 use super::Job;
 use super::check::Checker;
 use super::found::Found;
+use super::process::Process;
 use super::progress::Progress;
-use super::results::Results;
-use super::worker::{Said, Task, spawn_worker};
+use super::results::{CutShort, Results};
+use super::worker::{Said, Task};
 use crate::lab::Summary;
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -29,16 +28,15 @@ pub struct Options {
     pub hang_after: Duration,
     /// Make each run again in a fresh process and compare digests.
     pub check: bool,
-    /// Write each summary to this file, a line of JSON each.
+    /// Write each summary to this file, a line of JSON each, and a line for each run that has none.
     pub json: Option<std::path::PathBuf>,
-    /// Say nothing until the end.
+    /// Show no progress.
     pub quiet: bool,
 }
 
 /// A worker process.
 struct Worker {
-    child: Child,
-    stdin: ChildStdin,
+    process: Process,
     /// Tasks that it has in hand, the one that it is busy with first.
     tasks: VecDeque<(u64, Job)>,
     since: Instant,
@@ -49,11 +47,21 @@ struct Worker {
 /// Something from a worker: which one, of which generation, and what; nothing when it ended.
 type Word = (usize, u64, Option<Said>);
 
-/// Runs all jobs and collects what comes of them.
+/// Is told what was found.
+type Tell<'a> = dyn FnMut(&Job, &Found) + 'a;
+
+/// Runs so many jobs and collects what comes of them. What is found is told at once, in the order in which it is
+/// found; the results have it in the order of the jobs.
 ///
 /// # Errors
-/// If workers cannot be started or the file for JSON lines cannot be written.
-pub fn run(jobs: impl ExactSizeIterator<Item = Job>, options: &Options) -> std::io::Result<Results> {
+/// If it cannot begin: the first workers cannot be started or the file for JSON lines cannot be written. What goes
+/// wrong later cuts the campaign short, and is in the results.
+pub fn run(
+    jobs: impl Iterator<Item = Job>,
+    total: u64,
+    options: &Options,
+    tell: impl FnMut(&Job, &Found),
+) -> std::io::Result<Results> {
     let (sender, words) = channel();
     let mut pool = Pool {
         jobs: Box::new(jobs),
@@ -61,24 +69,24 @@ pub fn run(jobs: impl ExactSizeIterator<Item = Job>, options: &Options) -> std::
         workers: Vec::new(),
         generation: 0,
         sender,
-        results: Results::new(options.json.as_deref())?,
+        results: Results::new(total, options.json.as_deref())?,
         options: options.clone(),
-        checker: options.check.then(Checker::default),
+        checker: options.check.then(|| Checker::new(options.hang_after)),
+        progress: Progress::new(total, options.quiet),
+        tell: Box::new(tell),
     };
-    let mut progress = Progress::new(pool.jobs.len() as u64, options.quiet);
     for slot in 0..options.jobs.max(1) {
         let worker = pool.start(slot)?;
         pool.workers.push(worker);
-        pool.feed(slot);
     }
-    pool.drive(&words, &mut progress)?;
-    progress.finish();
-    pool.results.finish(options.check);
+    let ended = pool.drive(&words);
+    pool.progress.finish();
+    pool.results.finish(options.check, ended);
     Ok(pool.results)
 }
 
 struct Pool<'a> {
-    jobs: Box<dyn ExactSizeIterator<Item = Job> + 'a>,
+    jobs: Box<dyn Iterator<Item = Job> + 'a>,
     next_id: u64,
     workers: Vec<Worker>,
     generation: u64,
@@ -86,70 +94,75 @@ struct Pool<'a> {
     results: Results,
     options: Options,
     checker: Option<Checker>,
+    progress: Progress,
+    tell: Box<Tell<'a>>,
 }
 
 impl Pool<'_> {
     fn start(&mut self, slot: usize) -> std::io::Result<Worker> {
         self.generation += 1;
         let generation = self.generation;
-        let (mut child, stdin) = spawn_worker()?;
-        let stdout = child.stdout.take().expect("it is piped");
         let sender = self.sender.clone();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines() {
-                let Ok(said) = line.map_err(drop).and_then(|line| serde_json::from_str(&line).map_err(drop)) else {
-                    break;
-                };
-                if sender.send((slot, generation, Some(said))).is_err() {
-                    return;
-                }
-            }
-            let _ = sender.send((slot, generation, None));
-        });
-        Ok(Worker { child, stdin, tasks: VecDeque::new(), since: Instant::now(), runs: 0, generation })
+        let process = Process::start(move |said| sender.send((slot, generation, said)).is_ok())?;
+        Ok(Worker { process, tasks: VecDeque::new(), since: Instant::now(), runs: 0, generation })
     }
 
+    /// Whether no more runs are to be begun.
+    fn is_full(&self) -> bool {
+        self.results.enough(self.options.max_failures).is_some()
+            || self.checker.as_ref().is_some_and(Checker::is_behind)
+    }
+
+    /// Whether there were failures enough, and no run is under way whose failure would come before theirs. So the
+    /// first failures are the same however many workers there are.
     fn is_over(&self) -> bool {
-        self.results.failures.len() >= self.options.max_failures
+        let Some(last) = self.results.enough(self.options.max_failures) else { return false };
+        self.workers.iter().flat_map(|worker| &worker.tasks).all(|(nth, _)| *nth > last)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.workers.iter().all(|worker| worker.tasks.is_empty())
     }
 
     /// Hands a worker what it can take.
     fn feed(&mut self, slot: usize) {
-        while !self.is_over()
+        while !self.is_full()
             && self.workers[slot].tasks.len() < IN_HAND
             && self.workers[slot].runs < RUNS_PER_WORKER
         {
             let Some(job) = self.jobs.next() else { return };
             self.next_id += 1;
             let task = Task { id: self.next_id, job, lines_to: None };
-            let mut line = serde_json::to_vec(&task).expect("a job is plain data");
-            line.push(b'\n');
             let worker = &mut self.workers[slot];
             if worker.tasks.is_empty() {
                 worker.since = Instant::now();
             }
             worker.runs += 1;
+            let told = worker.process.tell(&task);
             worker.tasks.push_back((task.id, task.job));
-            if worker.stdin.write_all(&line).is_err() {
-                return; // It has died; its reader will say so.
+            if told.is_err() {
+                return; // It has died; what listens to it will say so.
             }
         }
     }
 
-    fn drive(&mut self, words: &Receiver<Word>, progress: &mut Progress) -> std::io::Result<()> {
+    /// Until all is done or there is no use in going on.
+    fn drive(&mut self, words: &Receiver<Word>) -> std::io::Result<Option<CutShort>> {
         loop {
-            if self.workers.iter().all(|worker| worker.tasks.is_empty()) {
-                self.check_pending(true)?;
-                return Ok(());
-            }
             if self.is_over() {
-                self.stop_all();
-                return Ok(());
+                return Ok(Some(CutShort::Failures(self.options.max_failures)));
+            }
+            if self.is_idle() {
+                self.check_pending(true)?;
+            }
+            (0..self.workers.len()).for_each(|slot| self.feed(slot));
+            if self.is_idle() {
+                return Ok(None);
             }
             match words.recv_timeout(Duration::from_millis(200)) {
                 Ok((slot, generation, said)) if self.workers[slot].generation == generation => match said {
                     Some(Said::Began(_)) => self.workers[slot].since = Instant::now(),
-                    Some(Said::Done(id, summary)) => self.done(slot, id, *summary)?,
+                    Some(Said::Done(id, summary)) => self.done(slot, id, &summary)?,
                     None => self.died(slot)?,
                 },
                 Ok(_) | Err(RecvTimeoutError::Timeout) => {}
@@ -157,37 +170,50 @@ impl Pool<'_> {
             }
             self.watch()?;
             self.check_pending(false)?;
-            progress.tick(&self.results);
+            self.results.tick()?;
+            self.progress.tick(&self.results);
         }
     }
 
-    fn done(&mut self, slot: usize, id: u64, summary: Summary) -> std::io::Result<()> {
+    fn done(&mut self, slot: usize, id: u64, summary: &Summary) -> std::io::Result<()> {
         let worker = &mut self.workers[slot];
         worker.since = Instant::now();
         if let Some((task, job)) = worker.tasks.pop_front()
             && task == id
         {
             if let Some(checker) = &mut self.checker {
-                checker.add(job.clone(), summary.digest.clone());
+                checker.add(id, job.clone(), summary.digest.clone());
             }
-            self.results.add(job, summary)?;
+            let written = self.results.add(summary);
+            if let Some(violation) = &summary.violation {
+                self.fail(id, job, Found::Violation(violation.clone()))?;
+            }
+            written?;
         }
         if self.workers[slot].runs >= RUNS_PER_WORKER && self.workers[slot].tasks.is_empty() {
             self.replace(slot)?;
         }
-        self.feed(slot);
         Ok(())
+    }
+
+    /// Tells what was found and keeps it.
+    fn fail(&mut self, nth: u64, job: Job, found: Found) -> std::io::Result<()> {
+        let tell = &mut self.tell;
+        self.progress.aside(|| tell(&job, &found));
+        self.results.fail(nth, job, found)
     }
 
     /// A worker that has been busy with one run for too long has to do with code that never yields.
     fn watch(&mut self) -> std::io::Result<()> {
+        let patience = self.options.hang_after;
         for slot in 0..self.workers.len() {
             let worker = &mut self.workers[slot];
-            if !worker.tasks.is_empty() && worker.since.elapsed() > self.options.hang_after {
-                let _ = worker.child.kill();
-                if let Some((_, job)) = worker.tasks.pop_front() {
-                    self.results.fail(job, Found::Hung(self.options.hang_after));
-                }
+            if worker.since.elapsed() <= patience {
+                continue;
+            }
+            if let Some((nth, job)) = worker.tasks.pop_front() {
+                let said = worker.process.kill();
+                self.fail(nth, job, Found::Hung { patience, said })?;
                 self.hand_on(slot)?;
             }
         }
@@ -196,9 +222,9 @@ impl Pool<'_> {
 
     fn died(&mut self, slot: usize) -> std::io::Result<()> {
         let worker = &mut self.workers[slot];
-        let how = worker.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-        if let Some((_, job)) = worker.tasks.pop_front() {
-            self.results.fail(job, Found::Died(how));
+        let (how, said) = worker.process.ended();
+        if let Some((nth, job)) = worker.tasks.pop_front() {
+            self.fail(nth, job, Found::Died { how, said })?;
         }
         self.hand_on(slot)
     }
@@ -209,12 +235,11 @@ impl Pool<'_> {
         self.replace(slot)?;
         let worker = &mut self.workers[slot];
         for (id, job) in left {
-            let mut line = serde_json::to_vec(&Task { id, job: job.clone(), lines_to: None })?;
-            line.push(b'\n');
-            worker.tasks.push_back((id, job));
-            let _ = worker.stdin.write_all(&line);
+            let task = Task { id, job, lines_to: None };
+            let _ = worker.process.tell(&task); // If it has died, what listens to it will say so.
+            worker.runs += 1;
+            worker.tasks.push_back((id, task.job));
         }
-        self.feed(slot);
         Ok(())
     }
 
@@ -224,26 +249,12 @@ impl Pool<'_> {
         Ok(())
     }
 
-    fn stop_all(&mut self) {
-        for worker in &mut self.workers {
-            let _ = worker.child.kill();
-            let _ = worker.child.wait();
-        }
-    }
-
     /// Makes runs again whose digests are known.
     fn check_pending(&mut self, all: bool) -> std::io::Result<()> {
         let Some(checker) = &mut self.checker else { return Ok(()) };
-        for (job, found) in checker.run(all)? {
-            self.results.fail(job, found);
+        for (nth, job, found) in checker.run(all)? {
+            self.fail(nth, job, found)?;
         }
         Ok(())
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

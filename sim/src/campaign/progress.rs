@@ -54,6 +54,11 @@ impl Progress {
         format!("{runs:.0} runs/s, {virtual_seconds:.0} simulated s/s, {failures}")
     }
 
+    /// Does something that prints, with the bar out of the way.
+    pub fn aside(&self, print: impl FnOnce()) {
+        self.bar.suspend(print);
+    }
+
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }

@@ -4,12 +4,16 @@ use super::Job;
 use super::found::Found;
 use crate::lab::Summary;
 use crate::oracle::MARKS;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+/// A campaign may be ended from outside at any moment; lines of JSON are in their file after this at the latest.
+const FLUSH_EVERY: Duration = Duration::from_millis(500);
 
 /// What came of a campaign.
 pub struct Results {
@@ -17,8 +21,12 @@ pub struct Results {
     pub runs: u64,
     /// Of these, runs whose script was left because its situation did not come about.
     pub skipped: u64,
-    /// What is wrong, in the order in which it was found.
+    /// What was found, in the order of the jobs, which is the same however many workers there are.
     pub failures: Vec<(Job, Found)>,
+    /// Runs that were asked for.
+    pub total: u64,
+    /// Why not all of them were made.
+    pub cut_short: Option<CutShort>,
     /// Messages delivered.
     pub messages: u64,
     /// Virtual time, in seconds.
@@ -33,16 +41,39 @@ pub struct Results {
     pub took: Duration,
     /// Whether each run was made twice.
     pub checked: bool,
+    /// For each failure, the number of its job.
+    nths: Vec<u64>,
     started: Instant,
-    json: Option<BufWriter<File>>,
+    json: Option<Lines>,
+}
+
+/// Why a campaign ended before all runs were made.
+#[derive(Debug)]
+pub enum CutShort {
+    /// So many failures were enough.
+    Failures(usize),
+    /// It could not go on.
+    Error(std::io::Error),
+}
+
+/// A line of JSON for something that has no summary to be found in.
+#[derive(Serialize)]
+struct FoundLine<'a> {
+    found: String,
+    #[serde(flatten)]
+    job: &'a Job,
+    detail: String,
 }
 
 impl Results {
-    pub(super) fn new(json: Option<&Path>) -> std::io::Result<Results> {
+    pub(super) fn new(total: u64, json: Option<&Path>) -> std::io::Result<Results> {
         Ok(Results {
             runs: 0,
             skipped: 0,
             failures: Vec::new(),
+            total,
+            cut_short: None,
+            nths: Vec::new(),
             messages: 0,
             virtual_seconds: 0.0,
             marks: vec![(0, 0); MARKS.len()],
@@ -51,11 +82,11 @@ impl Results {
             took: Duration::ZERO,
             checked: false,
             started: Instant::now(),
-            json: json.map(File::create).transpose()?.map(BufWriter::new),
+            json: json.map(Lines::create).transpose()?,
         })
     }
 
-    pub(super) fn add(&mut self, job: Job, summary: Summary) -> std::io::Result<()> {
+    pub(super) fn add(&mut self, summary: &Summary) -> std::io::Result<()> {
         self.runs += 1;
         self.skipped += u64::from(summary.skipped);
         self.messages += summary.messages;
@@ -70,26 +101,58 @@ impl Results {
         for check in &summary.not_checked {
             *self.not_checked.entry(check.clone()).or_default() += 1;
         }
-        if let Some(file) = &mut self.json {
-            serde_json::to_writer(&mut *file, &summary)?;
-            file.write_all(b"\n")?;
-        }
-        if let Some(violation) = summary.violation {
-            self.failures.push((job, Found::Violation(violation)));
-        }
-        Ok(())
+        self.json.as_mut().map_or(Ok(()), |lines| lines.write(summary))
     }
 
-    pub(super) fn fail(&mut self, job: Job, found: Found) {
-        self.failures.push((job, found));
+    pub(super) fn fail(&mut self, nth: u64, job: Job, found: Found) -> std::io::Result<()> {
+        let detail = match &found {
+            Found::Violation(_) => None, // it is in the summary
+            Found::Hung { patience, said } => Some(format!("no end within {patience:?}; {said}")),
+            Found::Died { how, said } => Some(format!("{how}; {said}")),
+            Found::Diverged(_) => Some("made again, it had another digest".into()),
+        };
+        // There is no summary of what did not come to its end.
+        self.runs += u64::from(matches!(found, Found::Hung { .. } | Found::Died { .. }));
+        let line = detail.map(|detail| FoundLine { found: found.word().to_lowercase(), job: &job, detail });
+        let written = match (&mut self.json, line) {
+            (Some(lines), Some(line)) => lines.write(&line),
+            _ => Ok(()),
+        };
+        let at = self.nths.partition_point(|other| *other <= nth);
+        self.nths.insert(at, nth);
+        self.failures.insert(at, (job, found));
+        written
     }
 
-    pub(super) fn finish(&mut self, checked: bool) {
+    /// The number of the job that has the last of so many failures, once there are that many.
+    pub(super) fn enough(&self, failures: usize) -> Option<u64> {
+        self.nths.get(failures.saturating_sub(1)).copied()
+    }
+
+    /// Lets others see what there is, now and then.
+    pub(super) fn tick(&mut self) -> std::io::Result<()> {
+        self.json.as_mut().map_or(Ok(()), Lines::tick)
+    }
+
+    pub(super) fn finish(&mut self, checked: bool, ended: std::io::Result<Option<CutShort>>) {
         self.took = self.started.elapsed();
         self.checked = checked;
-        if let Some(file) = &mut self.json {
-            let _ = file.flush();
-        }
+        let flushed = self.json.as_mut().map_or(Ok(()), Lines::flush);
+        self.cut_short = match (ended, flushed) {
+            (Err(error), _) | (Ok(None), Err(error)) => Some(CutShort::Error(error)),
+            (Ok(ended), _) => ended,
+        };
+    }
+
+    /// Whether something is wrong with the system.
+    pub fn has_failed(&self) -> bool {
+        self.failures.iter().any(|(_, found)| found.is_failure())
+    }
+
+    /// Whether every run that was asked for, or as many as failed, came to its end.
+    pub fn is_decided(&self) -> bool {
+        let is_broken = matches!(self.cut_short, Some(CutShort::Error(_)));
+        !is_broken && self.failures.iter().all(|(_, found)| found.is_failure())
     }
 
     /// In words.
@@ -122,6 +185,15 @@ impl Results {
                 "NOT CHECKED in {runs} runs, since the implementation does not tell enough: {check}"
             );
         }
+        let made = format!("{} of {} runs were made", self.runs, self.total);
+        match &self.cut_short {
+            None => {}
+            Some(CutShort::Failures(1)) => _ = writeln!(text, "stopped after 1 failure (--max-failures): {made}"),
+            Some(CutShort::Failures(n)) => {
+                _ = writeln!(text, "stopped after {n} failures (--max-failures): {made}")
+            }
+            Some(CutShort::Error(error)) => _ = writeln!(text, "CUT SHORT: {error}: {made}"),
+        }
         let _ = writeln!(text, "{}", self.statement());
         text
     }
@@ -137,11 +209,55 @@ impl Results {
 
     /// What the campaign supports.
     pub fn statement(&self) -> String {
-        match self.failures.len() {
-            0 => format!("0 of {} runs failed: p < {:.1e} at 95 %", self.runs, bound(self.runs)),
-            failed => format!("{failed} of {} runs failed", self.runs.max(failed as u64)),
+        let count = |is_failure: bool| {
+            let found = self.nths.iter().zip(&self.failures);
+            let mut nths: Vec<u64> =
+                found.filter(|(_, (_, found))| found.is_failure() == is_failure).map(|(nth, _)| *nth).collect();
+            nths.dedup();
+            nths.len()
+        };
+        match (count(true), count(false)) {
+            (0, 0) => format!("0 of {} runs failed: p < {:.1e} at 95 %", self.runs, bound(self.runs)),
+            (failed, 0) => format!("{failed} of {} runs failed", self.runs),
+            (failed, unknown) => {
+                format!("{failed} of {} runs failed, and {unknown} could not be decided", self.runs)
+            }
         }
     }
+}
+
+/// A file with a line of JSON for each run.
+struct Lines {
+    path: PathBuf,
+    file: BufWriter<File>,
+    flushed: Instant,
+}
+
+impl Lines {
+    fn create(path: &Path) -> std::io::Result<Lines> {
+        let file = File::create(path).map_err(|error| named(path, &error))?;
+        Ok(Lines { path: path.into(), file: BufWriter::new(file), flushed: Instant::now() })
+    }
+
+    fn write(&mut self, line: &impl Serialize) -> std::io::Result<()> {
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        self.file.write_all(&text).map_err(|error| named(&self.path, &error))?;
+        self.tick()
+    }
+
+    fn tick(&mut self) -> std::io::Result<()> {
+        if self.flushed.elapsed() < FLUSH_EVERY { Ok(()) } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.flushed = Instant::now();
+        self.file.flush().map_err(|error| named(&self.path, &error))
+    }
+}
+
+fn named(path: &Path, error: &std::io::Error) -> std::io::Error {
+    std::io::Error::new(error.kind(), format!("cannot write `{}`: {error}", path.display()))
 }
 
 /// If none of so many independent runs failed, a run fails with less than this probability, at 95 % confidence:

@@ -19,24 +19,18 @@ const LAST: usize = 40;
 /// What was found, in words. `replay`: the command that shows it again. `report`: the same run, recorded.
 pub fn story(replay: &str, job: &Job, found: &Found, report: Option<&Report>, width: Width) -> String {
     let mut text = String::new();
-    let (name, seed) = (&job.scenario, job.seed);
+    let _ = writeln!(text, "{}", heading(job, found));
     match found {
-        Found::Violation(violation) => {
-            let _ = writeln!(text, "VIOLATED  {}  in {} {name}, seed {seed}", violation.check, job.suite);
-            text.push_str(&explained(violation));
-        }
-        Found::Hung(patience) => {
-            let _ = writeln!(text, "HUNG  {} {name}, seed {seed}", job.suite);
+        Found::Violation(violation) => text.push_str(&explained(violation)),
+        Found::Hung { patience, said } => {
             let _ = writeln!(text, "  {}", hung(*patience));
+            text.push_str(&last_words(said));
         }
-        Found::Died(how) => {
-            let _ = writeln!(text, "DIED  {} {name}, seed {seed}", job.suite);
+        Found::Died { how, said } => {
             let _ = writeln!(text, "  the process of the run ended: {how}");
+            text.push_str(&last_words(said));
         }
-        Found::Diverged(divergence) => {
-            let _ = writeln!(text, "DIVERGED  {} {name}, seed {seed}", job.suite);
-            text.push_str(&parted(divergence));
-        }
+        Found::Diverged(divergence) => text.push_str(&parted(divergence)),
     }
     if let Some(report) = report
         && let Found::Violation(violation) = found
@@ -48,6 +42,24 @@ pub fn story(replay: &str, job: &Job, found: &Found, report: Option<&Report>, wi
         text.push_str(&columns(shown, servers(report), width));
     }
     let _ = writeln!(text, "\n  Replay it:  {replay}\n  All of it:  {replay} --trace");
+    text
+}
+
+/// The first line of a story: what, and where.
+pub fn heading(job: &Job, found: &Found) -> String {
+    let (word, run) = (found.word(), format!("{} {}, seed {}", job.suite, job.scenario, job.seed));
+    match found {
+        Found::Violation(violation) => format!("{word}  {}  in {run}", violation.check),
+        _ => format!("{word}  {run}"),
+    }
+}
+
+fn last_words(said: &str) -> String {
+    let mut text = String::new();
+    if !said.is_empty() {
+        text.push_str("  It wrote to standard error last:\n");
+        said.lines().for_each(|line| _ = writeln!(text, "      {line}"));
+    }
     text
 }
 

@@ -1,13 +1,15 @@
 //! The worker's side: jobs come in as lines of JSON, summaries go out.
+//!
+//! The code under test may print, and its threads write to the same pipes. So a worker holds standard output only
+//! for a line, and its lines begin with a mark that its parent gave it; all else is no line of the protocol.
 
 use super::Job;
 use crate::lab::{Line, Record, run_plan};
 use crate::scenario::Suite;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
 
-/// The hidden argument that makes a program a worker.
+/// The hidden argument that makes a program a worker. The next one is what its lines begin with.
 pub const WORKER: &str = "__worker";
 
 /// What a worker is told.
@@ -30,26 +32,14 @@ pub(super) enum Said {
     Done(u64, Box<crate::lab::Summary>),
 }
 
-/// Starts this program as a worker.
-pub(super) fn spawn_worker() -> std::io::Result<(Child, ChildStdin)> {
-    let mut child = Command::new(std::env::current_exe()?)
-        .arg(WORKER)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let stdin = child.stdin.take().expect("it is piped");
-    Ok((child, stdin))
-}
-
 /// Works until there is no more to do. Returns whether all was well with the pipes.
 pub fn work(suites: &[Suite]) -> bool {
-    let mut out = std::io::stdout().lock();
+    let Some(mark) = std::env::args().nth(2) else { return false };
     for line in std::io::stdin().lock().lines() {
         let Ok(task) = line.map_err(drop).and_then(|line| serde_json::from_str::<Task>(&line).map_err(drop)) else {
             return false;
         };
-        if say(&mut out, &Said::Began(task.id)).is_err() {
+        if begin(&mark, task.id).is_err() {
             return false;
         }
         let plan = task.job.plan(suites);
@@ -62,17 +52,24 @@ pub fn work(suites: &[Suite]) -> bool {
                 return false;
             }
         }
-        if say(&mut out, &Said::Done(task.id, Box::new(report.summary()))).is_err() {
+        if say(&mark, &Said::Done(task.id, Box::new(report.summary()))).is_err() {
             return false;
         }
     }
     true
 }
 
-fn say(out: &mut impl Write, said: &Said) -> std::io::Result<()> {
-    let mut line = serde_json::to_vec(said)?;
-    line.push(b'\n');
-    out.write_all(&line)?;
+/// On standard error the mark divides what one run writes from what the next does.
+fn begin(mark: &str, id: u64) -> std::io::Result<()> {
+    std::io::stderr().write_all(format!("\n{mark}\n").as_bytes())?;
+    say(mark, &Said::Began(id))
+}
+
+/// The line break in front is for text that has none at its end.
+fn say(mark: &str, said: &Said) -> std::io::Result<()> {
+    let line = format!("\n{mark}{}\n", serde_json::to_string(said)?);
+    let mut out = std::io::stdout().lock();
+    out.write_all(line.as_bytes())?;
     out.flush()
 }
 

@@ -46,7 +46,7 @@ fn scenarios(suite: &Suite) {
         show(format_args!("  {:<30} {group:<9} {}\n", scenario.name, scenario.about));
     }
     for (scenario, lacks) in &suite.left_out {
-        println!("  {:<30} LEFT OUT  without {}", scenario.name, lacks.join(" and "));
+        show(format_args!("  {:<30} LEFT OUT  without {}\n", scenario.name, lacks.join(" and ")));
     }
 }
 

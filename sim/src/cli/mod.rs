@@ -7,6 +7,7 @@
 //! }
 //! ```
 
+mod jobs;
 mod list;
 mod near;
 mod replay;
@@ -22,16 +23,20 @@ use std::process::ExitCode;
 
 /// Everything was as it should be.
 pub const OK: u8 = 0;
-/// Something did not hold.
+/// Something did not hold, or went two ways.
 pub const VIOLATION: u8 = 1;
 /// The command line, a plan or a file makes no sense.
 pub const USAGE: u8 = 2;
-/// Something could not be decided.
+/// Nothing is known to be wrong, but something could not be decided.
 pub const UNKNOWN: u8 = 3;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 everything held, 1 something did not or diverged, 2 the command line, a plan or a file makes no sense,
+3 nothing is known to be wrong, but a run hung or died or the campaign was cut short.";
 
 /// A laboratory for distributed systems: runs them thousands of times, one seed each, under faults.
 #[derive(Parser)]
-#[command(version, about, after_help = "Exit codes: 0 ok, 1 violation, 2 usage, 3 unknown.")]
+#[command(version, about, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

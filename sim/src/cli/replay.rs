@@ -1,21 +1,22 @@
 //! `replay`: one run again, and its story. `plan`: a run as data.
 
-use super::{OK, Usage, VIOLATION, near, program, show, width};
-use crate::campaign::{Found, Job, replay_command, story, trace};
-use crate::lab::{Detail, Record, Report, run_plan};
+use super::{OK, UNKNOWN, Usage, VIOLATION, near, program, show, width};
+use crate::campaign::{Found, Job, replay_command, story, trace, watched};
+use crate::lab::{Detail, Record, Report};
 use crate::plan::Plan;
 use crate::scenario::Suite;
 use clap::ValueEnum;
 use std::path::Path;
+use std::time::Duration;
 
 /// Which run.
 #[derive(clap::Args)]
 pub struct Args {
     /// A scenario, or a file with a plan.
     what: String,
-    /// The seed, for a scenario.
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    /// The seed of a scenario, 0 unless said. A plan has its own.
+    #[arg(long)]
+    seed: Option<u64>,
     /// Plant a bug.
     #[arg(long, value_name = "NAME")]
     bug: Option<String>,
@@ -23,8 +24,18 @@ pub struct Args {
     #[arg(long, value_name = "CHECK")]
     mute: Vec<String>,
     /// Print every event; `story` only what changes the run's course, `all` timers and disks too.
-    #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "messages", value_name = "HOW MUCH")]
+    #[arg(
+        long,
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "messages",
+        value_name = "HOW MUCH"
+    )]
     trace: Option<Level>,
+    /// Seconds of real time after which the run counts as hung.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    hang_after: u64,
 }
 
 /// Which plan.
@@ -61,14 +72,7 @@ pub fn replay(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
     let (suite, mut plan) = find(suites, &args.what, args.seed, args.bug.as_deref())?;
     args.mute.iter().try_for_each(|name| near::check(name))?;
     plan.mute.extend(args.mute.clone());
-    let report = run_plan(&suite.system, &plan, Record::Everything);
-    if let Some(level) = args.trace {
-        show(format_args!("{}\n", trace(&report, level.detail(), width())));
-    }
-    show(summary(&report));
-    let Some(violation) = report.violation() else {
-        return Ok(OK);
-    };
+    plan.check().map_err(|error| Usage(error.to_string()))?;
     let job = Job {
         suite: plan.suite.clone(),
         scenario: plan.scenario.clone(),
@@ -77,6 +81,19 @@ pub fn replay(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
         mute: args.mute.clone(),
     };
     let again = if is_file(&args.what) { of_file(args) } else { replay_command(&program(), &job) };
+    let patience = Duration::from_secs(args.hang_after.max(1));
+    let Some(report) = watched(&suite.system, &plan, Record::Everything, patience) else {
+        let hung = Found::Hung { patience, said: String::new() };
+        show(format_args!("{}\n", story(&again, &job, &hung, None, width())));
+        return Ok(UNKNOWN);
+    };
+    if let Some(level) = args.trace {
+        show(format_args!("{}\n", trace(&report, level.detail(), width())));
+    }
+    show(summary(&report));
+    let Some(violation) = report.violation() else {
+        return Ok(OK);
+    };
     let found = Found::Violation(Box::new(violation.clone()));
     // The trace was just printed; its end need not be printed again.
     let shown = if args.trace.is_some() { None } else { Some(&report) };
@@ -85,7 +102,7 @@ pub fn replay(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
 }
 
 pub fn print_plan(suites: &[Suite], args: &PlanArgs) -> Result<u8, Usage> {
-    let (_, plan) = find(suites, &args.scenario, args.seed, args.bug.as_deref())?;
+    let (_, plan) = find(suites, &args.scenario, Some(args.seed), args.bug.as_deref())?;
     show(plan.to_json());
     Ok(OK)
 }
@@ -101,11 +118,19 @@ fn is_file(what: &str) -> bool {
     what.ends_with(".json") || Path::new(what).is_file()
 }
 
-fn find<'a>(suites: &'a [Suite], what: &str, seed: u64, bug: Option<&str>) -> Result<(&'a Suite, Plan), Usage> {
+fn find<'a>(
+    suites: &'a [Suite],
+    what: &str,
+    seed: Option<u64>,
+    bug: Option<&str>,
+) -> Result<(&'a Suite, Plan), Usage> {
     if let Some(bug) = bug {
         near::bug(&suites.iter().collect::<Vec<_>>(), bug)?;
     }
     if is_file(what) {
+        if seed.is_some() {
+            return Err(Usage(format!("`{what}` is a plan and has its seed; leave out --seed")));
+        }
         let text =
             std::fs::read_to_string(what).map_err(|error| Usage(format!("cannot read `{what}`: {error}")))?;
         let mut plan = Plan::from_json(&text).map_err(|error| Usage(format!("`{what}`: {error}")))?;
@@ -121,7 +146,7 @@ fn find<'a>(suites: &'a [Suite], what: &str, seed: u64, bug: Option<&str>) -> Re
     }
     for suite in suites {
         if let Some(scenario) = suite.scenario(what) {
-            return Ok((suite, suite.plan(scenario, seed, bug)));
+            return Ok((suite, suite.plan(scenario, seed.unwrap_or(0), bug)));
         }
     }
     let names = suites.iter().flat_map(|suite| suite.scenarios.iter().map(|scenario| scenario.name));
@@ -132,9 +157,10 @@ fn summary(report: &Report) -> String {
     let bug = report.bug.as_ref().map_or(String::new(), |bug| format!(", bug {bug}"));
     let skipped = if report.skipped { "; its situation did not come about" } else { "" };
     let verdict = if report.violation().is_some() { "VIOLATED" } else { "ok" };
+    let unmet: String = report.unmet.iter().map(|what| format!("  did not come about: {what}\n")).collect();
     format!(
         "{} {}, seed {}{bug}: {verdict}{skipped}\n  {} events, {} messages, {:.3} simulated s, {} entries committed, \
-         digest {:016x}\n",
+         digest {:016x}\n{unmet}",
         report.suite,
         report.scenario,
         report.seed,

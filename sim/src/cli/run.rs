@@ -1,12 +1,12 @@
 //! `run`: a campaign.
 
-use super::{OK, Usage, VIOLATION, near, program, show, width};
-use crate::campaign::{self, Found, Job, Options, Seeds, replay_command, story};
-use crate::lab::{Record, run_plan};
+use super::jobs::{Jobs, Shard};
+use super::{OK, UNKNOWN, Usage, VIOLATION, near, program, show, width};
+use crate::campaign::{self, Found, Job, Options, Results, Seeds, heading, replay_command, story, watched};
+use crate::lab::{Record, Report};
 use crate::scenario::{Group, Scenario, Suite};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 /// What to run, and how.
@@ -35,7 +35,7 @@ pub struct Args {
     /// Leave out the scenarios that are made for one planted bug each.
     #[arg(long)]
     without_directed: bool,
-    /// Write one line of JSON for each run.
+    /// Write one line of JSON for each run; `found` is in those of runs that hung, died or diverged.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Stop after so many failures; with a planted bug after the first unless said.
@@ -47,28 +47,9 @@ pub struct Args {
     /// Show how often each rare situation was reached.
     #[arg(long)]
     marks: bool,
-    /// Say nothing while running.
+    /// Show no progress.
     #[arg(long)]
     quiet: bool,
-}
-
-/// One of several parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
-    index: u64,
-    of: u64,
-}
-
-impl FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Shard, String> {
-        let parts = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
-        match parts {
-            Some((index, of)) if 1 <= index && index <= of => Ok(Shard { index, of }),
-            _ => Err(format!("`{text}` is no part; write 2/4 for the second of four")),
-        }
-    }
 }
 
 pub fn run(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
@@ -79,19 +60,13 @@ pub fn run(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
         near::bug(&used, name)?;
     }
     args.mute.iter().try_for_each(|name| near::check(name))?;
-    let jobs = jobs(&chosen, args);
-    let options = Options {
-        jobs: args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
-        max_failures: args.max_failures.unwrap_or(if args.bug.is_some() { 1 } else { 10 }).max(1),
-        hang_after: Duration::from_secs(args.hang_after.max(1)),
-        check: args.check,
-        json: args.json.clone(),
-        quiet: args.quiet,
-    };
-    let results = campaign::run(jobs.into_iter(), &options)
+    let jobs = Jobs::of(&chosen, args.seeds.0.clone(), args.shard, args.bug.clone(), args.mute.clone())?;
+    let options = options(args)?;
+    let results = campaign::run(jobs.iter(), jobs.count(), &options, tell)
         .map_err(|error| Usage(format!("the campaign could not be run: {error}")))?;
-    for (job, found) in &results.failures {
-        let report = recorded(suites, job, found);
+    // What was found beyond that by runs that were under way has been told.
+    for (job, found) in results.failures.iter().take(options.max_failures) {
+        let report = recorded(suites, job, found, options.hang_after);
         show(format_args!("{}\n", story(&replay_command(&program(), job), job, found, report.as_ref(), width())));
     }
     if args.marks {
@@ -101,14 +76,45 @@ pub fn run(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
         show(left_out(suite, args.without_directed));
     }
     show(results.text());
-    Ok(if results.failures.is_empty() { OK } else { VIOLATION })
+    Ok(code(&results))
+}
+
+fn options(args: &Args) -> Result<Options, Usage> {
+    if args.jobs == Some(0) {
+        return Err(Usage("--jobs 0 would never make a run; take at least 1".into()));
+    }
+    Ok(Options {
+        jobs: args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        max_failures: args.max_failures.unwrap_or(if args.bug.is_some() { 1 } else { 10 }).max(1),
+        hang_after: Duration::from_secs(args.hang_after.max(1)),
+        check: args.check,
+        json: args.json.clone(),
+        quiet: args.quiet,
+    })
+}
+
+/// Says at once what was found: nobody knows how the campaign will end. Its story is told then.
+fn tell(job: &Job, found: &Found) {
+    show(format_args!(
+        "FOUND  {}\n       Replay it:  {}\n\n",
+        heading(job, found),
+        replay_command(&program(), job)
+    ));
+}
+
+fn code(results: &Results) -> u8 {
+    match (results.has_failed(), results.is_decided()) {
+        (true, _) => VIOLATION,
+        (false, true) => OK,
+        (false, false) => UNKNOWN,
+    }
 }
 
 /// The same run again, written down. One that hung or ended its process is not made again here.
-fn recorded(suites: &[Suite], job: &Job, found: &Found) -> Option<crate::lab::Report> {
+fn recorded(suites: &[Suite], job: &Job, found: &Found, patience: Duration) -> Option<Report> {
     let Found::Violation(_) = found else { return None };
     let (suite, _) = job.find(suites)?;
-    Some(run_plan(&suite.system, &job.plan(suites), Record::Everything))
+    watched(&suite.system, &job.plan(suites), Record::Everything, patience)
 }
 
 /// The scenarios that the targets name.
@@ -149,32 +155,4 @@ fn left_out(suite: &Suite, without_directed: bool) -> String {
         format!("LEFT OUT, since {} does not offer {what}: {}\n", suite.name, names.join(", "))
     });
     lines.collect()
-}
-
-/// One seed of every scenario after the other, so that a campaign that is cut short has seen all scenarios.
-fn jobs(chosen: &[(&'static str, &Scenario)], args: &Args) -> Vec<Job> {
-    let Shard { index, of } = args.shard.unwrap_or(Shard { index: 1, of: 1 });
-    let all = args.seeds.0.clone().flat_map(|seed| chosen.iter().map(move |chosen| (seed, chosen)));
-    let part = all.zip(0u64..).filter(|(_, nth)| nth % of == index - 1).map(|(job, _)| job);
-    part.map(|(seed, (suite, scenario))| Job {
-        suite: (*suite).into(),
-        scenario: scenario.name.into(),
-        seed,
-        bug: args.bug.clone(),
-        mute: args.mute.clone(),
-    })
-    .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shards_are_parts_of_a_whole() {
-        assert_eq!("2/4".parse(), Ok(Shard { index: 2, of: 4 }));
-        assert!(
-            "0/4".parse::<Shard>().is_err() && "5/4".parse::<Shard>().is_err() && "x".parse::<Shard>().is_err()
-        );
-    }
 }

@@ -120,7 +120,10 @@ impl Control {
             Act::Corrupt { who, file, offset } => self.corrupt(who, file, *offset),
             Act::Net(weather) => self.lab.order(Command::Net(weather.clone())),
             Act::Rule { .. } => self.put_up_rule(act),
-            Act::Unrule(name) => self.lab.order(Command::RemoveRule(name.clone())),
+            Act::Unrule(name) => {
+                self.judge_rules(Some(name));
+                self.lab.order(Command::RemoveRule(name.clone()));
+            }
             Act::Release(rule) => self.lab.order(Command::Release { rule: rule.clone(), deliver: true }),
             Act::Lose(rule) => self.lab.order(Command::Release { rule: rule.clone(), deliver: false }),
             Act::Propose { to, count, size, tag } => self.propose(to, *count, *size, tag).await,
@@ -204,6 +207,9 @@ impl Control {
 
     fn corrupt(&mut self, who: &Selector, file: &str, offset: u64) {
         let nodes = self.resolve_aloud(who).minus(self.up());
+        if nodes.is_empty() {
+            return self.unmet(format!("nothing to corrupt: none of `{who}` is down"));
+        }
         self.lab.with_hook(|watcher: &mut Watcher| watcher.damaged = watcher.damaged.or(nodes));
         for node in nodes.iter() {
             self.lab.order(Command::Corrupt { node, file: file.into(), offset });
@@ -278,7 +284,8 @@ impl Control {
             let floor = self.lab.with_hook(|watcher: &mut Watcher| watcher.served);
             let patience = self.lab.now() + Duration::from_millis(500);
             if let Some(Some(index)) = within(&self.lab, patience, peer.read()).await {
-                self.lab.report(what::READ, [index.0, floor.0, 0, 0]);
+                let applied = self.lab.with_hook(|watcher: &mut Watcher| watcher.oracle.known.server(node).applied);
+                self.lab.report(what::READ, [index.0, floor.0, applied.0, 0]);
             }
         }
     }

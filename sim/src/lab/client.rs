@@ -105,7 +105,8 @@ impl Session {
         let floor = self.lab.with_hook(|watcher: &mut Watcher| watcher.served);
         let deadline = self.lab.now() + self.shared.plan.knobs.client_timeout.0;
         if let Some(Some(index)) = within(&self.lab, deadline, peer.read()).await {
-            self.lab.report(what::READ, [index.0, floor.0, 0, 0]);
+            let applied = self.lab.with_hook(|watcher: &mut Watcher| watcher.oracle.known.server(node).applied);
+            self.lab.report(what::READ, [index.0, floor.0, applied.0, 0]);
         }
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Shared {
     faults: AtomicU32,
     /// What each client of a key/value service was asked to do and has not begun, and how much of it it has done.
     asked: Mutex<Vec<(VecDeque<KvOp>, u32)>>,
+    /// What was planned and did not come about.
+    unmet: Mutex<Vec<String>>,
 }
 
 impl Shared {
@@ -60,6 +62,14 @@ impl Shared {
 
     fn lags(&self) -> MutexGuard<'_, BTreeMap<NodeId, Spread>> {
         self.lags.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something that was planned has not come about. Once is enough to say it.
+    fn unmet(&self, what: String) {
+        let mut unmet = self.unmet.lock().unwrap_or_else(PoisonError::into_inner);
+        if !unmet.contains(&what) {
+            unmet.push(what);
+        }
     }
 
     pub fn is_quiet(&self) -> bool {
@@ -153,6 +163,9 @@ pub(super) struct Proposed {
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub skipped: bool,
+    /// What was planned and did not come about: a step's time passed, a rule decided over no message, nobody came
+    /// to a crash point.
+    pub unmet: Vec<String>,
 }
 
 /// See the module.
@@ -189,6 +202,7 @@ impl Control {
             busy: AtomicU32::new(0),
             faults: AtomicU32::new(0),
             asked: Mutex::new(vec![Default::default(); plan.clients.len() + 1]),
+            unmet: Mutex::new(Vec::new()),
         });
         let rng = Rng::new(plan.seed, "script");
         Control {
@@ -205,8 +219,33 @@ impl Control {
         }
     }
 
-    pub fn into_notes(self) -> Notes {
+    pub fn into_notes(mut self) -> Notes {
+        self.notes.unmet = std::mem::take(&mut *self.shared.unmet.lock().unwrap_or_else(PoisonError::into_inner));
         self.notes
+    }
+
+    /// Says, in the trace and in the report, that something planned has not come about.
+    pub fn unmet(&self, what: String) {
+        self.lab.note(None, &what);
+        self.shared.unmet(what);
+    }
+
+    /// The rules of this name, or all of them, are about to be taken down: they had their time.
+    pub fn judge_rules(&self, name: Option<&str>) {
+        let idle = self.lab.view(|view| view.idle_rules());
+        for rule in idle.into_iter().filter(|rule| name.is_none_or(|name| name == rule)) {
+            self.unmet(format!("rule `{rule}` never decided over a message"));
+        }
+    }
+
+    /// The same of crash points.
+    pub fn judge_crash_points(&self) {
+        let left = |view: &labrpc::sim::View<'_>| -> Vec<String> {
+            view.crash_points().map(|point| Command::CrashAt(point.clone()).to_string()).collect()
+        };
+        for point in self.lab.view(left) {
+            self.unmet(format!("never came about: {point}"));
+        }
     }
 
     /// The whole run.
@@ -356,10 +395,14 @@ impl Control {
         }
     }
 
-    /// Reports a violation and ends the run.
-    pub fn violate(&mut self, demand: &'static str, detail: String) -> Stop {
+    /// Reports a violation and ends the run. One that is switched off is noted, and the run goes on.
+    ///
+    /// # Errors
+    /// That it ends.
+    pub fn violate(&mut self, demand: &'static str, detail: String) -> Result<(), Stop> {
         if self.plan.mute.iter().any(|mute| mute == demand) {
-            return Stop::Skip;
+            self.lab.note(None, &format!("switched off is {demand}: {detail}"));
+            return Ok(());
         }
         self.lab.note(None, &detail);
         self.lab.with_hook(|watcher: &mut Watcher| {
@@ -367,7 +410,7 @@ impl Control {
             watcher.violate(violated(demand, detail, stamp));
         });
         self.lab.order(Command::End);
-        Stop::Violated
+        Err(Stop::Violated)
     }
 }
 

@@ -13,19 +13,22 @@ use super::control::{Control, Stop};
 use super::watcher::Watcher;
 use crate::oracle::Known;
 use labrpc::sim::{Command, DiskWeather, NetWeather, NodeSet};
-use labrpc::{Index, Time};
+use labrpc::{Index, Term, Time};
 use std::time::Duration;
 
 impl Control {
     /// See the module.
     pub async fn finale(&mut self) -> Result<(), Stop> {
         let finale = self.plan.finale.clone();
+        self.judge_crash_points();
         self.lab.order(Command::DisarmCrashes);
         if let Some(core) = &finale.core {
             let core = self.resolve_aloud(core);
             self.lab.note(None, &format!("PHASE core: only {core} is healed"));
             self.heal_core(core);
-            self.demand_progress(core, finale.within.0, "with a healed majority").await?;
+            if self.is_majority("core", core) {
+                self.demand_progress(core, finale.within.0, "with a healed majority").await?;
+            }
         }
         self.shared.set_quiet();
         self.lab.note(None, "PHASE converge: all is healed and quiet");
@@ -36,9 +39,20 @@ impl Control {
         if finale.serve {
             self.lab.note(None, "PHASE serve");
             let all = self.all_sound();
-            self.demand_progress(all, finale.within.0, "with all healed").await?;
+            if self.is_majority("serve", all) {
+                self.demand_progress(all, finale.within.0, "with all healed").await?;
+            }
         }
         Ok(())
+    }
+
+    /// Of fewer nothing can be demanded, and it is not their fault.
+    fn is_majority(&self, phase: &str, nodes: NodeSet) -> bool {
+        let enough = nodes.len() >= self.plan.majority() as usize;
+        if !enough {
+            self.unmet(format!("{phase}: {nodes} are no majority"));
+        }
+        enough
     }
 
     /// All servers but those whose disks the plan has damaged: they stay down.
@@ -75,31 +89,37 @@ impl Control {
 
     /// Rules are faults too. What they hold stays held: it is lost for good.
     fn remove_rules(&mut self) {
+        self.judge_rules(None);
         self.lab.order(Command::RemoveAllRules);
     }
 
     async fn converge(&mut self, patience: Duration) -> Result<(), Stop> {
         let all = self.all_sound();
+        if !self.is_majority("converge", all) {
+            return Ok(());
+        }
         let deadline: Time = self.lab.now() + patience;
         let same = |control: &mut Control| {
-            let leader = control.leader_of(all)?;
-            control.known(|known| differing(known, all).is_none().then_some(leader))
+            let (_, term) = control.leader_of(all)?;
+            control.known(|known| differing(known, all, term).is_none().then_some(()))
         };
         if self.until(deadline, same).await.is_some() {
             return Ok(());
         }
-        let why = match (self.leader_of(all), self.known(|known| differing(known, all))) {
-            (None, _) => "there is no leader".into(),
-            (_, Some(why)) => why,
-            (_, None) => "they differed until a moment ago".into(),
+        let why = match self.leader_of(all) {
+            None => "there is no leader".into(),
+            Some((_, term)) => self
+                .known(|known| differing(known, all, term))
+                .unwrap_or_else(|| "they differed until a moment ago".into()),
         };
-        Err(self.violate("convergence", format!("all healed and quiet for {patience:?}, and {why}")))
+        self.violate("convergence", format!("all healed and quiet for {patience:?}, and {why}"))
     }
 }
 
-/// What keeps servers from being in the same state, if anything does.
-fn differing(known: &Known, nodes: NodeSet) -> Option<String> {
+/// What keeps servers from being in the same state as the leader of a term, if anything does.
+fn differing(known: &Known, nodes: NodeSet, term: Term) -> Option<String> {
     let commit = known.commit();
+    let mut ends: Vec<(Index, Term)> = Vec::new();
     for node in nodes.iter() {
         let server = known.server(node);
         if !server.up {
@@ -108,10 +128,14 @@ fn differing(known: &Known, nodes: NodeSet) -> Option<String> {
         if server.applied < commit {
             return Some(format!("{node} has applied {}; {commit} is committed", server.applied));
         }
+        let durable = &server.durable;
+        if durable.term != term {
+            return Some(format!("{node} is in {}; the leader is in {term}", durable.term));
+        }
+        ends.push((durable.log.last(), durable.log.last_term()));
     }
-    let lasts: Vec<Index> = nodes.iter().map(|node| known.server(node).durable.log.last()).collect();
-    if lasts.iter().any(|last| *last != lasts[0]) {
-        return Some(format!("their logs end at {lasts:?}"));
+    if ends.iter().any(|end| *end != ends[0]) {
+        return Some(format!("their logs end at {ends:?}"));
     }
     None
 }

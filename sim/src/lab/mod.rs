@@ -116,6 +116,7 @@ fn report(plan: &Plan, finished: Finished<control::Notes>) -> Report {
         bug: plan.bug.clone(),
         outcome: violation.map_or(Outcome::Ok, |violation| Outcome::Violated(Box::new(violation))),
         skipped: notes.skipped,
+        unmet: notes.unmet,
         digest,
         events: counters.events,
         messages: counters.messages_delivered,

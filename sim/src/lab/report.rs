@@ -30,6 +30,9 @@ pub struct Report {
     pub outcome: Outcome,
     /// The situation that the script is made for did not come about, so the rest of it was left out.
     pub skipped: bool,
+    /// What was planned and did not come about: a step's time passed, a rule decided over no message, nobody came
+    /// to a crash point. Of a red run it is not known.
+    pub unmet: Vec<String>,
     /// The digest of every event.
     pub digest: u64,
     /// How many events there were.
@@ -71,6 +74,7 @@ impl Report {
             bug: self.bug.clone(),
             violation: self.violation().map(|violation| Box::new(violation.clone())),
             skipped: self.skipped,
+            unmet: self.unmet.clone(),
             digest: format!("{:016x}", self.digest),
             events: self.events,
             messages: self.messages,
@@ -98,6 +102,8 @@ pub struct Summary {
     pub violation: Option<Box<Violation>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skipped: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmet: Vec<String>,
     pub digest: String,
     pub events: u64,
     pub messages: u64,

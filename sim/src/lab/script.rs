@@ -74,7 +74,7 @@ impl Control {
             }
             None => {
                 let nodes = self.resolve(of);
-                Err(self.violate("progress", format!("no leader among {nodes} within {patience}")))
+                self.violate("progress", format!("no leader among {nodes} within {patience}"))
             }
         }
     }
@@ -86,10 +86,10 @@ impl Control {
             None => Ok(()),
             Some((node, term)) => {
                 let size = nodes.len();
-                Err(self.violate(
+                self.violate(
                     "agreement",
                     format!("{node} leads {term} among {size} servers, which are no majority"),
-                ))
+                )
             }
         }
     }
@@ -98,22 +98,24 @@ impl Control {
         let before = self.common_term()?;
         self.lab.sleep(span.0).await;
         let after = self.common_term()?;
-        if before != after {
+        if let Some((before, after)) = before.zip(after)
+            && before != after
+        {
             let detail = format!("without any fault the term went from {before} to {after} within {span}");
-            return Err(self.violate("message-count", detail));
+            return self.violate("message-count", detail);
         }
         Ok(())
     }
 
-    /// The term that all servers are in that run.
-    fn common_term(&mut self) -> Result<Term, Stop> {
+    /// The term that all servers are in that run. None: there is no such, and the demand is switched off.
+    fn common_term(&mut self) -> Result<Option<Term>, Stop> {
         let terms: BTreeSet<Term> =
             self.up().iter().filter_map(|node| self.state_of(node)).map(|(term, _)| term).collect();
         match (terms.first(), terms.len()) {
-            (Some(term), 1) => Ok(*term),
+            (Some(term), 1) => Ok(Some(*term)),
             _ => {
-                Err(self
-                    .violate("agreement", format!("servers that can talk to each other are in terms {terms:?}")))
+                let detail = format!("servers that can talk to each other are in terms {terms:?}");
+                self.violate("agreement", detail).map(|()| None)
             }
         }
     }
@@ -143,7 +145,7 @@ impl Control {
                 return Ok(());
             }
         }
-        Err(self.violate("progress", format!("a command was not applied on {on} within {patience}")))
+        self.violate("progress", format!("a command was not applied on {on} within {patience}"))
     }
 
     async fn expect_committed(&mut self, tag: &str, on: &Selector, patience: Span) -> Result<(), Stop> {
@@ -155,7 +157,7 @@ impl Control {
                 let index = command.index;
                 let detail =
                     format!("what was proposed as `{tag}` ({index}) was not applied on {on} within {patience}");
-                return Err(self.violate("agreement", detail));
+                self.violate("agreement", detail)?;
             }
         }
         Ok(())
@@ -173,7 +175,7 @@ impl Control {
             None => Ok(()),
             Some(Proposed { index, .. }) => {
                 let detail = format!("what was proposed as `{tag}` is committed at {index}, and must not be");
-                Err(self.violate("agreement", detail))
+                self.violate("agreement", detail)
             }
         }
     }
@@ -194,7 +196,7 @@ impl Control {
         } else {
             return Ok(());
         };
-        Err(self.violate("message-count", wrong))
+        self.violate("message-count", wrong)
     }
 
     fn sum(&self, table: &[(Kind, Direction, Traffic)], parts: &[Part]) -> Traffic {
@@ -220,8 +222,11 @@ impl Control {
         }
         let detail = format!("within {patience} it did not happen that {moment:?}");
         match or {
-            Otherwise::Violation => Err(self.violate("progress", detail)),
-            Otherwise::GoOn => Ok(()),
+            Otherwise::Violation => self.violate("progress", detail),
+            Otherwise::GoOn => {
+                self.unmet(detail);
+                Ok(())
+            }
             Otherwise::Skip => {
                 self.lab.note(None, &format!("{detail}; the rest of the script is left out"));
                 Err(Stop::Skip)
@@ -271,7 +276,7 @@ impl Control {
             Some(()) => Ok(()),
             None => {
                 let busy = self.shared.busy_clients();
-                Err(self.violate("progress", format!("{busy} clients were not done within {patience}")))
+                self.violate("progress", format!("{busy} clients were not done within {patience}"))
             }
         }
     }
@@ -285,7 +290,7 @@ impl Control {
         };
         match self.until(deadline, refused).await {
             Some(()) => Ok(()),
-            None => Err(self.violate("agreement", format!("{who} started from a damaged disk"))),
+            None => self.violate("agreement", format!("{who} started from a damaged disk")),
         }
     }
 
@@ -297,7 +302,7 @@ impl Control {
         loop {
             let leader = self.until(deadline, |control| control.leader_of(on)).await;
             let Some((leader, term)) = leader else {
-                return Err(self.violate("progress", format!("{phase}: no leader among {on} within {patience:?}")));
+                return self.violate("progress", format!("{phase}: no leader among {on} within {patience:?}"));
             };
             if let Some(index) = self.start_on(leader, command.clone()).await {
                 let patience = deadline.min(self.lab.now() + TRY_AGAIN);
@@ -310,7 +315,7 @@ impl Control {
                 let detail = format!(
                     "{phase}: {leader} leads {term}, but no command was applied on {on} within {patience:?}"
                 );
-                return Err(self.violate("progress", detail));
+                return self.violate("progress", detail);
             }
             self.lab.sleep(Duration::from_millis(50)).await;
         }

@@ -49,16 +49,17 @@ pub(super) async fn boot(env: Env, lab: Lab, shared: Arc<Shared>) {
 async fn refuse(env: Env, lab: &Lab, why: &str) {
     let node = env.id();
     lab.note(Some(node), &format!("REFUSES to start: {why}"));
-    let unexpected = lab.with_hook(|watcher: &mut Watcher| {
+    let is_the_end = lab.with_hook(|watcher: &mut Watcher| {
         watcher.refused.insert(node);
         let unexpected = !watcher.damaged.contains(node);
         if unexpected {
             let stamp = watcher.oracle.known.stamp;
             watcher.violate(refusal(node, why, stamp));
         }
-        unexpected
+        // Where that check is switched off, the server merely stays down.
+        unexpected && watcher.violation.is_some()
     });
-    if unexpected {
+    if is_the_end {
         lab.order(labrpc::sim::Command::End);
     }
     env.halt(why).await;

@@ -88,6 +88,8 @@ pub enum Fact<'a> {
         index: Index,
         /// The highest index that any service had applied when the read was asked for.
         floor: Index,
+        /// What the service that is read has applied.
+        applied: Index,
     },
     /// A server starts. `expected` is what clean code reads from its disk.
     Booting {

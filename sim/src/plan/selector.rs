@@ -138,49 +138,61 @@ impl FromStr for Selector {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Selector, String> {
-        let text = text.trim();
-        let inside = |head: &str| text.strip_prefix(head)?.strip_suffix(')');
-        if let Some(inner) = inside("not(") {
-            return Ok(inner.parse::<Selector>()?.not());
-        }
-        if let Some(inner) = inside("any(") {
-            let (count, of) = split(inner).ok_or(format!("`{text}`: write any(2, followers)"))?;
-            let count = count.trim().parse().map_err(|_| format!("`{text}`: `{count}` is not a number"))?;
-            return Ok(of.parse::<Selector>()?.any(count));
-        }
-        if let Some(inner) = inside("or(") {
-            let (one, other) = split(inner).ok_or(format!("`{text}`: write or(S1, S2)"))?;
-            return Ok(one.parse::<Selector>()?.or(other.parse()?));
-        }
-        if let Some(inner) = inside("and(") {
-            let (one, other) = split(inner).ok_or(format!("`{text}`: write and(up, not(leader))"))?;
-            return Ok(one.parse::<Selector>()?.and(other.parse()?));
-        }
-        if let Some(name) = text.strip_prefix('$') {
-            return Ok(Selector::bound(name));
-        }
-        if let Some(Ok(n)) = text.strip_prefix('S').map(str::parse::<u32>) {
-            return Ok(Selector::s(n));
-        }
-        Ok(match text {
-            "leader" => Selector::Leader,
-            "followers" => Selector::Followers,
-            "all" => Selector::All,
-            "none" => Selector::None,
-            "most-divergent" => Selector::MostDivergent,
-            "most-up-to-date" => Selector::MostUpToDate,
-            "behind" => Selector::Behind,
-            "down" => Selector::Down,
-            "up" => Selector::Up,
-            _ => {
-                return Err(format!(
-                    "`{text}` names no servers; write S2, leader, followers, all, none, most-divergent, \
-                     most-up-to-date, behind, down, up, not(...), or(..., ...), and(..., ...), any(2, ...) or \
-                     $name"
-                ));
-            }
-        })
+        parse(text, 0)
     }
+}
+
+/// Selectors are nested no deeper. Whatever looks at one does so by recursion.
+const DEEPEST: u32 = 64;
+
+/// A selector that is nested so deep in another one.
+fn parse(text: &str, depth: u32) -> Result<Selector, String> {
+    let text = text.trim();
+    let parse = |text: &str| parse(text, depth + 1);
+    if depth > DEEPEST {
+        return Err(format!("selectors are nested more than {DEEPEST} deep"));
+    }
+    let inside = |head: &str| text.strip_prefix(head)?.strip_suffix(')');
+    if let Some(inner) = inside("not(") {
+        return Ok(parse(inner)?.not());
+    }
+    if let Some(inner) = inside("any(") {
+        let (count, of) = split(inner).ok_or(format!("`{text}`: write any(2, followers)"))?;
+        let count = count.trim().parse().map_err(|_| format!("`{text}`: `{count}` is not a number"))?;
+        return Ok(parse(of)?.any(count));
+    }
+    if let Some(inner) = inside("or(") {
+        let (one, other) = split(inner).ok_or(format!("`{text}`: write or(S1, S2)"))?;
+        return Ok(parse(one)?.or(parse(other)?));
+    }
+    if let Some(inner) = inside("and(") {
+        let (one, other) = split(inner).ok_or(format!("`{text}`: write and(up, not(leader))"))?;
+        return Ok(parse(one)?.and(parse(other)?));
+    }
+    if let Some(name) = text.strip_prefix('$') {
+        return Ok(Selector::bound(name));
+    }
+    if let Some(Ok(n)) = text.strip_prefix('S').map(str::parse::<u32>) {
+        return Ok(Selector::s(n));
+    }
+    Ok(match text {
+        "leader" => Selector::Leader,
+        "followers" => Selector::Followers,
+        "all" => Selector::All,
+        "none" => Selector::None,
+        "most-divergent" => Selector::MostDivergent,
+        "most-up-to-date" => Selector::MostUpToDate,
+        "behind" => Selector::Behind,
+        "down" => Selector::Down,
+        "up" => Selector::Up,
+        _ => {
+            return Err(format!(
+                "`{text}` names no servers; write S2, leader, followers, all, none, most-divergent, \
+                 most-up-to-date, behind, down, up, not(...), or(..., ...), and(..., ...), any(2, ...) or \
+                 $name"
+            ));
+        }
+    })
 }
 
 /// At the first comma that is not inside parentheses.

@@ -74,13 +74,13 @@ fn vote_lost(draw: &mut Draw) -> Plan {
 fn candidacy_lost(draw: &mut Draw) -> Plan {
     let mut plan = stage(draw, 3);
     plan.hold("late", Part::VoteRequest, s(3), s(1));
-    plan.lose("between the candidates", Part::VoteRequest, s(1), s(3));
-    plan.lose("no news of a leader", Part::Append, s(1), s(3));
+    // Neither that S1 asks nor that it leads must reach S3.
+    plan.act(Act::Cut { from: s(1), to: s(3) });
     plan.lose("not to the voter", Part::VoteRequest, s(3), s(2));
     plan.act(Act::StallDisk { who: s(1), span: Span::millis(300) });
     plan.campaign(s(1)).campaign(s(3));
     plan.power_off(s(1)).back(s(1)).sleep(Span::millis(300));
-    plan.release("late");
+    plan.act(Act::Mend { from: s(1), to: s(3) }).release("late");
     plan
 }
 

@@ -1,6 +1,6 @@
 //! Bugs of persistence.
 
-use super::{Act, Draw, Edge, Effect, MOMENT, Need, Plan, Scenario, Selector, Span, s, servers, stage};
+use super::{Act, Draw, Edge, Effect, MOMENT, Need, Part, Plan, Scenario, Selector, Span, s, servers, stage};
 
 /// The scenarios.
 pub const SCENARIOS: &[Scenario] = &[
@@ -24,6 +24,12 @@ pub const SCENARIOS: &[Scenario] = &[
         "crash-while-the-log-is-rewritten",
         "A server crashes at the first thing that it does to its log besides writing at the end.",
         rewriting,
+    )
+    .needs(&[Need::Kinds, Need::Snapshots]),
+    Scenario::directed(
+        "power-lost-with-half-an-install",
+        "The first that a server hears of a term is a snapshot of it, and the write that brings both is torn.",
+        half_an_install,
     )
     .needs(&[Need::Kinds, Need::Snapshots]),
     Scenario::directed(
@@ -66,6 +72,26 @@ fn rewriting(draw: &mut Draw) -> Plan {
     let (effect, edge) = (Effect::Truncate, Edge::After);
     plan.lead(1).act(Act::CrashAt { who: s(2), effect, on: "log".into(), nth: 1, edge, power: false, back_after });
     plan.agree_on(12, 2_000, servers([1, 3])).sleep(MOMENT).agree(Selector::All);
+    plan
+}
+
+fn half_an_install(draw: &mut Draw) -> Plan {
+    let mut plan = stage(draw, 3);
+    plan.knobs.snapshot_every = Some(5);
+    plan.knobs.chunk = 64 << 10;
+    plan.disk.tear = 1_000_000;
+    plan.lead(1).agree(Selector::All);
+    // What is torn may be there as a whole after all. So once more without: what becomes durable first is seen then.
+    for (old, new, torn) in [(1, 2, true), (2, 1, false)] {
+        plan.disconnect(s(3)).crash(s(old)).back(s(old));
+        plan.lead(new).agree_on(12, 16, servers([1, 2])).sleep(MOMENT);
+        // An append would bring the term in front of the snapshot, in a write of its own.
+        plan.lose("no appends", Part::Append, s(new), s(3));
+        if torn {
+            plan.power_off_at(3, Effect::Sync, "log", Edge::Before);
+        }
+        plan.connect(s(3)).sleep(Span::secs(1)).unrule("no appends").agree(Selector::All);
+    }
     plan
 }
 

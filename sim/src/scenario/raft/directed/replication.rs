@@ -1,6 +1,6 @@
 //! Bugs of replication.
 
-use super::{Act, Draw, MOMENT, Need, Part, Plan, Scenario, Selector, Span, s, servers, stage};
+use super::{Act, Draw, MOMENT, Need, Part, Plan, Scenario, Selector, Span, Spread, s, servers, stage};
 
 /// The scenarios.
 pub const SCENARIOS: &[Scenario] = &[
@@ -62,6 +62,12 @@ pub const SCENARIOS: &[Scenario] = &[
         refused_round,
     )
     .needs(&[Need::Kinds, Need::Reads]),
+    Scenario::directed(
+        "read-from-a-slow-service",
+        "A client reads from a leader that has committed a command which its service has not come to yet.",
+        slow_read,
+    )
+    .needs(&[Need::Reads]),
     Scenario::directed(
         "leader-again-after-an-overwrite",
         "A leader's follower is overwritten by another leader, and then the first one leads again.",
@@ -160,18 +166,15 @@ fn overwritten_follower(draw: &mut Draw, hold: bool) -> Plan {
     plan.split(s(1), s(2)).mend(s(2), servers([3, 4, 5]));
     plan.lose("only to S2", Part::Append, s(3), servers([4, 5]));
     plan.lead(3).propose(s(3), 1, "other").stored("other", s(2)).crash(s(3));
-    plan.lose("not to the voters", Part::Append, s(1), servers([2, 4, 5]));
-    plan.mend(s(1), Selector::All);
+    plan.lose("learns only", Part::Append, s(1), servers([2, 4])).mend(s(1), Selector::All);
+    // It still believes that it leads; a new leadership begins when it has learned better.
+    plan.sleep(Span::millis(500)).unrule("learns only");
     plan
 }
 
 fn old_acknowledgement(draw: &mut Draw) -> Plan {
     let mut plan = overwritten_follower(draw, true);
-    // It still believes that it leads; a new leadership begins when it has learned better.
-    plan.unrule("not to the voters")
-        .lose("learns only", Part::Append, s(1), servers([2, 4]))
-        .sleep(Span::millis(500));
-    plan.unrule("learns only").lose("not to the voters", Part::Append, s(1), servers([2, 4, 5]));
+    plan.lose("not to the voters", Part::Append, s(1), servers([2, 4, 5]));
     plan.campaign(s(1)).campaign(s(1)).wait_leader(s(1));
     plan.release("late");
     plan
@@ -179,10 +182,7 @@ fn old_acknowledgement(draw: &mut Draw) -> Plan {
 
 fn overwritten(draw: &mut Draw) -> Plan {
     let mut plan = overwritten_follower(draw, false);
-    plan.unrule("not to the voters")
-        .lose("learns only", Part::Append, s(1), servers([2, 4]))
-        .sleep(Span::millis(500));
-    plan.unrule("learns only").campaign(s(1)).campaign(s(1)).wait_leader(s(1)).agree(servers([1, 2, 4, 5]));
+    plan.campaign(s(1)).campaign(s(1)).wait_leader(s(1)).agree(servers([1, 2, 4, 5]));
     plan
 }
 
@@ -213,5 +213,13 @@ fn refused_round(draw: &mut Draw) -> Plan {
     // Another one leads where S1 does not see it. What S1 knows to be committed is not all that is.
     plan.disconnect(s(1)).lead(2).agree_among(2, servers([2, 3]));
     plan.act(Act::Read { from: s(1) }).sleep(MOMENT).connect(s(1)).agree(Selector::All);
+    plan
+}
+
+fn slow_read(draw: &mut Draw) -> Plan {
+    let mut plan = stage(draw, 3);
+    plan.lead(1).agree(Selector::All);
+    plan.act(Act::SlowService { who: s(1), lag: Spread::millis(200, 300) }).propose(s(1), 1, "slow");
+    plan.stored("slow", Selector::All).sleep(MOMENT).act(Act::Read { from: s(1) }).committed("slow", Selector::All);
     plan
 }
