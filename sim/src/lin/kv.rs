@@ -4,7 +4,7 @@ use super::content::{ABSENT, Content, Contents};
 use super::search::{Model, NEVER, Timed};
 
 /// How many bytes are looked through at most to find values that nobody saw.
-const BLURRED: usize = 256 << 20;
+const BLURRED: usize = 64 << 20;
 
 /// A key's state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,6 +16,9 @@ pub struct State {
 
 /// A value as somebody saw or expects it: its number, or that there is none.
 pub type Seen = Option<u32>;
+
+/// A value that is written; `None` if nobody ever saw it, nor a longer one that it is a part of.
+pub type Written<'h> = Option<&'h [u8]>;
 
 /// An operation on one key, with what it returned. A version of 0 that is `told` was not.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,14 +37,14 @@ pub enum KvOp<'h> {
     /// A Put.
     Put {
         /// What was put there.
-        value: &'h [u8],
+        value: Written<'h>,
         /// The version that it made.
         told: u64,
     },
     /// An Append.
     Append {
         /// What was appended.
-        value: &'h [u8],
+        value: Written<'h>,
         /// The version that it made.
         told: u64,
     },
@@ -55,7 +58,7 @@ pub enum KvOp<'h> {
         /// What it expects.
         expect: Seen,
         /// What it puts there.
-        value: &'h [u8],
+        value: Written<'h>,
         /// The version that it made.
         told: u64,
         /// Whether it is known that it found what it expects.
@@ -66,7 +69,7 @@ pub enum KvOp<'h> {
         /// What it expects.
         expect: u64,
         /// What it puts there.
-        value: &'h [u8],
+        value: Written<'h>,
         /// The version that it made.
         told: u64,
         /// Whether it is known that it found what it expects.
@@ -140,23 +143,22 @@ impl<'h> KvModel<'h> {
         self.read.sort_unstable();
     }
 
-    /// Makes operations of unknown outcome equal that nobody could tell apart: those whose values nobody ever saw.
+    /// Makes operations and states equal that nobody could tell apart, as far as that does not take too long: it
+    /// does not matter which value it was that nobody saw.
     pub fn blur(&self, ops: &mut [Timed<KvOp<'h>>]) {
-        let required = ops.partition_point(|op| op.returned != NEVER);
-        let unknown = &mut ops[required..];
-        if unknown.len() < 2 || unknown.len() * self.contents.seen_bytes() > BLURRED {
-            return;
-        }
-        let mut unseen: Option<&'h [u8]> = None;
-        for Timed { op, .. } in unknown {
-            if let KvOp::Put { value, .. }
+        let mut left = BLURRED;
+        // Those of unknown outcome matter most.
+        for Timed { op, .. } in ops.iter_mut().rev() {
+            let (KvOp::Put { value, .. }
             | KvOp::Append { value, .. }
             | KvOp::CasValue { value, .. }
-            | KvOp::CasVersion { value, .. } = op
-                && !self.contents.is_part_of_seen(value)
-            {
-                *value = unseen.get_or_insert(*value);
-            }
+            | KvOp::CasVersion { value, .. }) = op
+            else {
+                continue;
+            };
+            let Some(rest) = left.checked_sub(self.contents.seen_bytes()) else { return };
+            left = rest;
+            *value = value.filter(|value| self.contents.is_part_of_seen(value));
         }
     }
 

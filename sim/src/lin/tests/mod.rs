@@ -74,7 +74,7 @@ fn key_value_histories_are_judged_as_by_trying_everything() {
             violated += compare(&Kv, Shape { versions, unique, calls: "gaac", ..SMALL }, 700);
         }
     }
-    assert!(violated > 2000, "only {violated} of the broken histories were violated");
+    assert!(violated > 1200, "only {violated} of the broken histories were violated");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn orders_that_are_found_tell_every_client_what_it_was_told() {
         let history = linearizable(&mut Dice(seed << 30), shape);
         let (parts, mut part) = (Parts::of(&history), Part::default());
         parts.fill(0, &mut part);
-        let (mut model, ops) = Kv.model(&part);
+        let (mut model, ops) = Kv.model(&part, seed % 2 == 0);
         let Searched::Order(order) = Search::default().run(&mut model, &ops, usize::MAX) else {
             panic!("there is an order")
         };
@@ -156,7 +156,7 @@ fn long_histories_with_many_unknown_outcomes_are_decided() {
                 Shape { operations: 600, spread: 8, unknown: 10, keys: 1, calls, versions, unique: true };
             let dice = &mut Dice(seed << 30);
             let mut history = linearizable(dice, shape);
-            let limits = Limits { memory: 64 << 20 };
+            let limits = Limits { memory: 16 << 20 };
             let verdict = check(&history, &Kv, limits);
             assert!(verdict.is_ok(), "{shape:?}, seed {seed}: {verdict}");
             (0..3).for_each(|_| break_one(dice, &mut history));
