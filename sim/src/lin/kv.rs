@@ -1,7 +1,7 @@
 //! A key of a key/value store: Get, Put, Append, Delete, compare and set, with versions if they are told.
 
 use super::content::{ABSENT, Content, Contents};
-use super::search::{Model, NEVER, Timed};
+use super::search::{Model, Timed};
 
 /// How many bytes are looked through at most to find values that nobody saw.
 const BLURRED: usize = 64 << 20;
@@ -89,8 +89,6 @@ pub struct KvModel<'h> {
     appended_only: bool,
     /// Whether versions never begin anew.
     undeleted: bool,
-    /// Whether it may be that it was removed without anybody knowing.
-    unknown_deletes: bool,
     /// The versions that writes of known outcome made; only if versions never begin anew. Sorted.
     made: Vec<u64>,
     /// What was read at which version; only if versions never begin anew. Sorted.
@@ -105,7 +103,6 @@ impl<'h> KvModel<'h> {
             versions: false,
             appended_only: false,
             undeleted: false,
-            unknown_deletes: false,
             made: Vec::new(),
             read: Vec::new(),
         }
@@ -119,15 +116,15 @@ impl<'h> KvModel<'h> {
 
     /// Learns what all operations of the key say together.
     pub fn learn(&mut self, ops: &[Timed<KvOp<'h>>]) {
-        for Timed { op, returned, .. } in ops {
+        for Timed { op, .. } in ops {
             self.versions |= match op {
                 KvOp::CasVersion { .. } => true,
                 KvOp::Read { told, not, .. } => *told != 0 || *not != 0,
                 op => op.told() != 0,
             };
-            self.unknown_deletes |= *returned == NEVER && matches!(op, KvOp::Delete { .. });
         }
-        let deletes = |timed: &Timed<KvOp<'h>>| matches!(timed.op, KvOp::Delete { existed } if existed != Some(false));
+        let deletes =
+            |timed: &Timed<KvOp<'h>>| matches!(timed.op, KvOp::Delete { existed } if existed != Some(false));
         self.undeleted = !ops.iter().any(deletes);
         if !(self.undeleted && self.versions) {
             return;
@@ -288,7 +285,12 @@ impl<'h> Model for KvModel<'h> {
 
     fn leads_to(&mut self, state: State, op: &KvOp<'h>) -> bool {
         if self.versions {
-            return self.unknown_deletes || Self::needs(op).is_none_or(|needs| needs >= state.version);
+            // If a Delete came next, what led here would leave no trace; all else only adds to the version.
+            return match Self::needs(op) {
+                None => true,
+                Some(needs) if needs == state.version => self.step(state, op).is_some(),
+                Some(needs) => needs > state.version,
+            };
         }
         // What was there before a Put leaves no trace.
         !matches!(op, KvOp::Put { .. } | KvOp::Never)

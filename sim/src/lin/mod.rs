@@ -94,7 +94,7 @@ pub fn check<S: Spec>(history: &History, spec: &S, limits: Limits) -> Verdict {
     }
     let windows = violated.into_iter().map(|key| {
         parts.fill(key, &mut part);
-        window::window(history, spec, &part, &mut search, limits)
+        window::window(history, spec, &part, &mut search)
     });
     if let Some(first) = windows.min_by_key(|window| window.to) {
         return Verdict::Violated(Box::new(first));

@@ -155,7 +155,8 @@ impl<'h> Parts<'h> {
         self.sorted = (0..self.keys.len() as u32).collect();
         self.sorted.sort_by_key(|key| self.keys[*key as usize]);
         for (op, operation) in self.history.operations.iter().enumerate() {
-            let (Call::Scan { prefix, .. }, Outcome::Ok { reply, .. }) = (&operation.call, &operation.outcome) else {
+            let (Call::Scan { prefix, .. }, Outcome::Ok { reply, .. }) = (&operation.call, &operation.outcome)
+            else {
                 continue;
             };
             let Reply::Entries { items, more, .. } = reply else { continue };

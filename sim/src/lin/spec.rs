@@ -16,7 +16,11 @@ pub trait Spec {
     /// The model of one key, and the key's operations, one for each of the part's, in the same order. If the search
     /// turns out to be `hard`, time is well spent on making operations and states equal that nobody can tell apart.
     #[allow(clippy::type_complexity)]
-    fn model<'h>(&self, part: &Part<'h>, hard: bool) -> (Self::Model<'h>, Vec<Timed<<Self::Model<'h> as Model>::Op>>);
+    fn model<'h>(
+        &self,
+        part: &Part<'h>,
+        hard: bool,
+    ) -> (Self::Model<'h>, Vec<Timed<<Self::Model<'h> as Model>::Op>>);
 }
 
 /// A key/value store with Get, Put, Append, Delete, compare and set, and Scan; with versions where they are told.
@@ -36,11 +40,8 @@ impl Spec for Kv {
         if let Some(longest) = longest_if_appended_only(part) {
             model.follow(longest);
         }
-        let timed = |op: &PartOp<'h>| Timed {
-            op: kv_op(&mut model, op.what),
-            invoked: op.invoked,
-            returned: op.returned,
-        };
+        let timed =
+            |op: &PartOp<'h>| Timed { op: kv_op(&mut model, op.what), invoked: op.invoked, returned: op.returned };
         let mut ops: Vec<_> = part.ops.iter().map(timed).collect();
         if hard {
             model.blur(&mut ops);
@@ -130,7 +131,9 @@ impl Spec for Register {
         let op = |op: &PartOp<'h>| {
             let What::Call(call, reply) = op.what else { return RegisterOp::Never };
             match (call, reply) {
-                (Call::Get { .. }, Some(Reply::Value { value, .. })) => RegisterOp::Read(values.id(value.as_deref())),
+                (Call::Get { .. }, Some(Reply::Value { value, .. })) => {
+                    RegisterOp::Read(values.id(value.as_deref()))
+                }
                 (Call::Put { value, .. }, None | Some(Reply::Written { .. })) => {
                     RegisterOp::Write(values.id(Some(value)))
                 }
