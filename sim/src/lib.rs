@@ -3,6 +3,7 @@
 //! * [`plan`]: a run as data, drawn whole from (scenario, seed) before it begins;
 //! * [`lab`]: carrying out one plan;
 //! * [`oracle`]: what must hold at every event;
+//! * [`history`], [`lin`]: what clients were told, and whether it is linearizable;
 //! * [`raft`]: the little that is asked of a system under test;
 //! * [`scenario`]: the scenarios;
 //! * [`campaign`]: many runs, on all cores, with a progress line and a verdict;

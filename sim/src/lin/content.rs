@@ -30,7 +30,6 @@ struct Piece<'h> {
 }
 
 /// The values of one key.
-#[derive(Default)]
 pub struct Contents<'h> {
     pieces: Vec<Piece<'h>>,
     by_piece: Table,
@@ -40,15 +39,22 @@ pub struct Contents<'h> {
     chain: Option<&'h [u8]>,
 }
 
-impl<'h> Contents<'h> {
-    /// Nothing is known.
-    pub fn new() -> Contents<'h> {
+impl Default for Contents<'_> {
+    fn default() -> Self {
         let absent = Piece { before: NONE, bytes: &[], len: 0, is: NONE };
         // It is longer than all that was seen.
         let unseen = Piece { before: NONE, bytes: &[], len: usize::MAX, is: NONE };
-        Contents { pieces: vec![absent, unseen], ..Contents::default() }
+        Contents {
+            pieces: vec![absent, unseen],
+            by_piece: Table::default(),
+            observed: Vec::new(),
+            by_bytes: Table::default(),
+            chain: None,
+        }
     }
+}
 
+impl<'h> Contents<'h> {
     /// The key is only appended to, and this is the longest value that was read.
     pub fn follow(&mut self, chain: &'h [u8]) {
         self.chain = (chain.len() < ALONG as usize).then_some(chain);
@@ -176,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_value_is_what_was_put_together() {
-        let mut contents = Contents::new();
+        let mut contents = Contents::default();
         let (ab, abc, b) = (contents.observe(b"ab"), contents.observe(b"abc"), contents.observe(b"b"));
         let a = contents.append(ABSENT, Some(b"a")).expect("nothing excludes it");
         let once = contents.append(a, Some(b"b")).expect("nothing excludes it");
@@ -190,7 +196,7 @@ mod tests {
 
     #[test]
     fn along_a_chain_only_what_was_read_can_be_appended() {
-        let mut contents = Contents::new();
+        let mut contents = Contents::default();
         contents.follow(b"abc");
         let (ab, other) = (contents.observe(b"ab"), contents.observe(b"b"));
         assert_eq!(contents.append(ABSENT, Some(b"b")), None);

@@ -80,6 +80,7 @@ pub enum KvOp<'h> {
 }
 
 /// What is known of a key before the search begins.
+#[derive(Default)]
 pub struct KvModel<'h> {
     /// Its values.
     pub contents: Contents<'h>,
@@ -96,18 +97,6 @@ pub struct KvModel<'h> {
 }
 
 impl<'h> KvModel<'h> {
-    /// Before anything is known of the key.
-    pub fn new() -> KvModel<'h> {
-        KvModel {
-            contents: Contents::new(),
-            versions: false,
-            appended_only: false,
-            undeleted: false,
-            made: Vec::new(),
-            read: Vec::new(),
-        }
-    }
-
     /// The key is only appended to, and the longest value that was read is this.
     pub fn follow(&mut self, longest: &'h [u8]) {
         self.appended_only = true;

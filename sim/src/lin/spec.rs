@@ -36,7 +36,7 @@ impl Spec for Kv {
     type State = super::kv::State;
 
     fn model<'h>(&self, part: &Part<'h>, hard: bool) -> (KvModel<'h>, Vec<Timed<KvOp<'h>>>) {
-        let mut model = KvModel::new();
+        let mut model = KvModel::default();
         if let Some(longest) = longest_if_appended_only(part) {
             model.follow(longest);
         }

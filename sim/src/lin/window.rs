@@ -13,7 +13,9 @@ use bytes::Bytes;
 /// How much memory each of many searches may take, and how many places all of them may look at. Where that is not
 /// enough, the window may be longer than it could be.
 const MEMORY: usize = 16 << 20;
-const PLACES: u64 = 2_000_000;
+const PLACES: u64 = 100_000;
+/// And so many more for each operation.
+const PLACES_EACH: u64 = 50;
 /// In how large a window it is asked of each operation whether the contradiction needs it.
 const ASKED: usize = 400;
 
@@ -43,7 +45,8 @@ pub(super) fn window<'h, S: Spec>(
     part: &Part<'h>,
     search: &mut Search<S::State>,
 ) -> Window {
-    search.look_at(PLACES);
+    let places = PLACES + PLACES_EACH * part.ops.len() as u64;
+    search.look_at(places);
     let mut run = |part: &Part<'h>| {
         let (mut model, ops) = spec.model(part, false);
         search.run(&mut model, &ops, MEMORY)
@@ -71,7 +74,7 @@ pub(super) fn window<'h, S: Spec>(
             core = without;
         }
     }
-    search.look_at(PLACES);
+    search.look_at(places);
     let run = |part: &Part<'h>| {
         let (mut model, ops) = spec.model(part, false);
         search.run(&mut model, &ops, MEMORY)
