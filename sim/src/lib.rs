@@ -4,7 +4,7 @@
 //! * [`lab`]: carrying out one plan;
 //! * [`oracle`]: what must hold at every event;
 //! * [`raft`], [`kv`]: the little that is asked of a system under test;
-//! * [`history`]: what clients did and were told;
+//! * [`history`], [`lin`]: what clients were told, and whether it is linearizable;
 //! * [`scenario`]: the scenarios;
 //! * [`campaign`]: many runs, on all cores, with a progress line and a verdict;
 //! * [`cli`]: the command line, for this repository's systems and for anybody else's;

@@ -7,6 +7,7 @@
 //! }
 //! ```
 
+mod history;
 mod jobs;
 mod list;
 mod near;
@@ -52,6 +53,8 @@ enum Command {
     Replay(replay::Args),
     /// Print the plan of a scenario and a seed.
     Plan(replay::PlanArgs),
+    /// Decide whether histories, of any system, are linearizable.
+    CheckHistory(history::Args),
 }
 
 /// Why a command was not carried out: one line that says what to do.
@@ -68,6 +71,7 @@ pub fn main(suites: &[Suite]) -> ExitCode {
         Command::Run(args) => run::run(suites, &args),
         Command::Replay(args) => replay::replay(suites, &args),
         Command::Plan(args) => replay::print_plan(suites, &args),
+        Command::CheckHistory(args) => history::check_history(&args),
     };
     ExitCode::from(outcome.unwrap_or_else(|Usage(why)| {
         eprintln!("error: {why}");

@@ -4,6 +4,12 @@
 //! An operation whose outcome nobody knows stays open for ever: it may take effect at any time after it was invoked,
 //! or never.
 
+mod html;
+mod json;
+
+pub use html::{describe, html};
+pub use json::{ParseError, Vocabulary};
+
 use bytes::Bytes;
 
 /// What values are kept under.

@@ -12,6 +12,9 @@ pub type Content = u32;
 /// There is no value.
 pub const ABSENT: Content = 0;
 
+/// Some value that nobody ever saw, nor a longer one that it is a part of. Which one makes no difference.
+pub const UNSEEN: Content = 1;
+
 /// Set in values that are told by their length.
 const ALONG: u32 = 1 << 31;
 const NONE: u32 = u32::MAX;
@@ -27,7 +30,6 @@ struct Piece<'h> {
 }
 
 /// The values of one key.
-#[derive(Default)]
 pub struct Contents<'h> {
     pieces: Vec<Piece<'h>>,
     by_piece: Table,
@@ -37,13 +39,22 @@ pub struct Contents<'h> {
     chain: Option<&'h [u8]>,
 }
 
-impl<'h> Contents<'h> {
-    /// Nothing is known.
-    pub fn new() -> Contents<'h> {
+impl Default for Contents<'_> {
+    fn default() -> Self {
         let absent = Piece { before: NONE, bytes: &[], len: 0, is: NONE };
-        Contents { pieces: vec![absent], ..Contents::default() }
+        // It is longer than all that was seen.
+        let unseen = Piece { before: NONE, bytes: &[], len: usize::MAX, is: NONE };
+        Contents {
+            pieces: vec![absent, unseen],
+            by_piece: Table::default(),
+            observed: Vec::new(),
+            by_bytes: Table::default(),
+            chain: None,
+        }
     }
+}
 
+impl<'h> Contents<'h> {
     /// The key is only appended to, and this is the longest value that was read.
     pub fn follow(&mut self, chain: &'h [u8]) {
         self.chain = (chain.len() < ALONG as usize).then_some(chain);
@@ -65,28 +76,27 @@ impl<'h> Contents<'h> {
         })
     }
 
-    /// The value that is just this.
-    pub fn put(&mut self, bytes: &'h [u8]) -> Content {
-        self.piece(NONE, bytes)
+    /// The value that is just this, or one that nobody saw.
+    pub fn put(&mut self, bytes: Option<&'h [u8]>) -> Content {
+        bytes.map_or(UNSEEN, |bytes| self.piece(NONE, bytes))
     }
 
-    /// The value with this at its end. `None` if what was read later excludes it.
-    pub fn append(&mut self, before: Content, bytes: &'h [u8]) -> Option<Content> {
+    /// The value with this at its end, or with what nobody saw. `None` if what was read later excludes it.
+    pub fn append(&mut self, before: Content, bytes: Option<&'h [u8]>) -> Option<Content> {
+        let (true, Some(bytes)) = (before != UNSEEN, bytes) else {
+            let to_be_read = self.chain.is_some_and(|chain| before != UNSEEN && self.len(before) < chain.len());
+            return (!to_be_read).then_some(UNSEEN);
+        };
         let Some(chain) = self.chain else {
             return Some(self.piece(if before == ABSENT { NONE } else { before }, bytes));
         };
-        let len = if before & ALONG != 0 { (before & !ALONG) as usize } else { 0 };
-        if before == ABSENT || before & ALONG != 0 {
-            let after = len + bytes.len();
-            if after <= chain.len() {
-                return chain[len..].starts_with(bytes).then_some(ALONG | after as u32);
-            }
-            if len < chain.len() {
-                // The longest value is still to come, and would never be there.
-                return None;
-            }
+        let len = self.len(before);
+        let after = len + bytes.len();
+        if after <= chain.len() {
+            return chain[len..].starts_with(bytes).then_some(ALONG | after as u32);
         }
-        Some(self.piece(before, bytes))
+        // If the longest value is still to come, it would never be there.
+        (len == chain.len()).then_some(UNSEEN)
     }
 
     fn piece(&mut self, before: u32, bytes: &'h [u8]) -> Content {
@@ -116,7 +126,7 @@ impl<'h> Contents<'h> {
             // One that was read is never longer than the chain.
             return content & ALONG != 0 && content & !ALONG == observed;
         }
-        if content == ABSENT || observed == NONE {
+        if content <= UNSEEN || observed == NONE {
             return false;
         }
         let piece = &self.pieces[content as usize];
@@ -172,32 +182,32 @@ mod tests {
 
     #[test]
     fn a_value_is_what_was_put_together() {
-        let mut contents = Contents::new();
+        let mut contents = Contents::default();
         let (ab, abc, b) = (contents.observe(b"ab"), contents.observe(b"abc"), contents.observe(b"b"));
-        let a = contents.append(ABSENT, b"a").expect("nothing excludes it");
-        let once = contents.append(a, b"b").expect("nothing excludes it");
-        assert_eq!(contents.append(a, b"b"), Some(once));
+        let a = contents.append(ABSENT, Some(b"a")).expect("nothing excludes it");
+        let once = contents.append(a, Some(b"b")).expect("nothing excludes it");
+        assert_eq!(contents.append(a, Some(b"b")), Some(once));
         assert!(contents.is(once, ab) && !contents.is(once, abc) && !contents.is(once, b));
-        let twice = contents.append(once, b"c").expect("nothing excludes it");
+        let twice = contents.append(once, Some(b"c")).expect("nothing excludes it");
         assert!(contents.is(twice, abc) && !contents.is(twice, ab));
-        let put = contents.put(b"b");
+        let put = contents.put(Some(b"b"));
         assert!(contents.is(put, b) && !contents.is(ABSENT, b));
     }
 
     #[test]
     fn along_a_chain_only_what_was_read_can_be_appended() {
-        let mut contents = Contents::new();
+        let mut contents = Contents::default();
         contents.follow(b"abc");
         let (ab, other) = (contents.observe(b"ab"), contents.observe(b"b"));
-        assert_eq!(contents.append(ABSENT, b"b"), None);
-        let a = contents.append(ABSENT, b"a").expect("it is how the chain begins");
-        assert_eq!(contents.append(a, b"c"), None);
-        assert_eq!(contents.append(a, b"bcd"), None, "the chain itself would never be there");
-        let two = contents.append(a, b"b").expect("it goes on so");
+        assert_eq!(contents.append(ABSENT, Some(b"b")), None);
+        let a = contents.append(ABSENT, Some(b"a")).expect("it is how the chain begins");
+        assert_eq!(contents.append(a, Some(b"c")), None);
+        assert_eq!(contents.append(a, Some(b"bcd")), None, "the chain itself would never be there");
+        let two = contents.append(a, Some(b"b")).expect("it goes on so");
         assert!(contents.is(two, ab) && !contents.is(two, other) && !contents.is(a, ab));
-        let three = contents.append(two, b"c").expect("it ends so");
-        let four = contents.append(three, b"x").expect("what comes later was not read");
-        assert_eq!(contents.len(four), 4);
+        let three = contents.append(two, Some(b"c")).expect("it ends so");
+        let four = contents.append(three, Some(b"x")).expect("what comes later was not read");
+        assert_eq!((four, contents.append(four, Some(b"y"))), (UNSEEN, Some(UNSEEN)));
         assert!(!contents.is(four, ab));
     }
 }

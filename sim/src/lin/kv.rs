@@ -1,10 +1,10 @@
 //! A key of a key/value store: Get, Put, Append, Delete, compare and set, with versions if they are told.
 
 use super::content::{ABSENT, Content, Contents};
-use super::search::{Model, NEVER, Timed};
+use super::search::{Model, Timed};
 
 /// How many bytes are looked through at most to find values that nobody saw.
-const BLURRED: usize = 256 << 20;
+const BLURRED: usize = 64 << 20;
 
 /// A key's state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,6 +16,9 @@ pub struct State {
 
 /// A value as somebody saw or expects it: its number, or that there is none.
 pub type Seen = Option<u32>;
+
+/// A value that is written; `None` if nobody ever saw it, nor a longer one that it is a part of.
+pub type Written<'h> = Option<&'h [u8]>;
 
 /// An operation on one key, with what it returned. A version of 0 that is `told` was not.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,14 +37,14 @@ pub enum KvOp<'h> {
     /// A Put.
     Put {
         /// What was put there.
-        value: &'h [u8],
+        value: Written<'h>,
         /// The version that it made.
         told: u64,
     },
     /// An Append.
     Append {
         /// What was appended.
-        value: &'h [u8],
+        value: Written<'h>,
         /// The version that it made.
         told: u64,
     },
@@ -55,7 +58,7 @@ pub enum KvOp<'h> {
         /// What it expects.
         expect: Seen,
         /// What it puts there.
-        value: &'h [u8],
+        value: Written<'h>,
         /// The version that it made.
         told: u64,
         /// Whether it is known that it found what it expects.
@@ -66,7 +69,7 @@ pub enum KvOp<'h> {
         /// What it expects.
         expect: u64,
         /// What it puts there.
-        value: &'h [u8],
+        value: Written<'h>,
         /// The version that it made.
         told: u64,
         /// Whether it is known that it found what it expects.
@@ -77,6 +80,7 @@ pub enum KvOp<'h> {
 }
 
 /// What is known of a key before the search begins.
+#[derive(Default)]
 pub struct KvModel<'h> {
     /// Its values.
     pub contents: Contents<'h>,
@@ -86,8 +90,6 @@ pub struct KvModel<'h> {
     appended_only: bool,
     /// Whether versions never begin anew.
     undeleted: bool,
-    /// Whether it may be that it was removed without anybody knowing.
-    unknown_deletes: bool,
     /// The versions that writes of known outcome made; only if versions never begin anew. Sorted.
     made: Vec<u64>,
     /// What was read at which version; only if versions never begin anew. Sorted.
@@ -95,19 +97,6 @@ pub struct KvModel<'h> {
 }
 
 impl<'h> KvModel<'h> {
-    /// Before anything is known of the key.
-    pub fn new() -> KvModel<'h> {
-        KvModel {
-            contents: Contents::new(),
-            versions: false,
-            appended_only: false,
-            undeleted: false,
-            unknown_deletes: false,
-            made: Vec::new(),
-            read: Vec::new(),
-        }
-    }
-
     /// The key is only appended to, and the longest value that was read is this.
     pub fn follow(&mut self, longest: &'h [u8]) {
         self.appended_only = true;
@@ -116,13 +105,12 @@ impl<'h> KvModel<'h> {
 
     /// Learns what all operations of the key say together.
     pub fn learn(&mut self, ops: &[Timed<KvOp<'h>>]) {
-        for Timed { op, returned, .. } in ops {
+        for Timed { op, .. } in ops {
             self.versions |= match op {
                 KvOp::CasVersion { .. } => true,
                 KvOp::Read { told, not, .. } => *told != 0 || *not != 0,
                 op => op.told() != 0,
             };
-            self.unknown_deletes |= *returned == NEVER && matches!(op, KvOp::Delete { .. });
         }
         let deletes =
             |timed: &Timed<KvOp<'h>>| matches!(timed.op, KvOp::Delete { existed } if existed != Some(false));
@@ -141,23 +129,22 @@ impl<'h> KvModel<'h> {
         self.read.sort_unstable();
     }
 
-    /// Makes operations of unknown outcome equal that nobody could tell apart: those whose values nobody ever saw.
+    /// Makes operations and states equal that nobody could tell apart, as far as that does not take too long: it
+    /// does not matter which value it was that nobody saw.
     pub fn blur(&self, ops: &mut [Timed<KvOp<'h>>]) {
-        let required = ops.partition_point(|op| op.returned != NEVER);
-        let unknown = &mut ops[required..];
-        if unknown.len() < 2 || unknown.len() * self.contents.seen_bytes() > BLURRED {
-            return;
-        }
-        let mut unseen: Option<&'h [u8]> = None;
-        for Timed { op, .. } in unknown {
-            if let KvOp::Put { value, .. }
+        let mut left = BLURRED;
+        // Those of unknown outcome matter most.
+        for Timed { op, .. } in ops.iter_mut().rev() {
+            let (KvOp::Put { value, .. }
             | KvOp::Append { value, .. }
             | KvOp::CasValue { value, .. }
-            | KvOp::CasVersion { value, .. } = op
-                && !self.contents.is_part_of_seen(value)
-            {
-                *value = unseen.get_or_insert(*value);
-            }
+            | KvOp::CasVersion { value, .. }) = op
+            else {
+                continue;
+            };
+            let Some(rest) = left.checked_sub(self.contents.seen_bytes()) else { return };
+            left = rest;
+            *value = value.filter(|value| self.contents.is_part_of_seen(value));
         }
     }
 
@@ -287,7 +274,12 @@ impl<'h> Model for KvModel<'h> {
 
     fn leads_to(&mut self, state: State, op: &KvOp<'h>) -> bool {
         if self.versions {
-            return self.unknown_deletes || Self::needs(op).is_none_or(|needs| needs >= state.version);
+            // If a Delete came next, what led here would leave no trace; all else only adds to the version.
+            return match Self::needs(op) {
+                None => true,
+                Some(needs) if needs == state.version => self.step(state, op).is_some(),
+                Some(needs) => needs > state.version,
+            };
         }
         // What was there before a Put leaves no trace.
         !matches!(op, KvOp::Put { .. } | KvOp::Never)

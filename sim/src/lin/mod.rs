@@ -94,7 +94,7 @@ pub fn check<S: Spec>(history: &History, spec: &S, limits: Limits) -> Verdict {
     }
     let windows = violated.into_iter().map(|key| {
         parts.fill(key, &mut part);
-        window::window(history, spec, &part, &mut search, limits)
+        window::window(history, spec, &part, &mut search)
     });
     if let Some(first) = windows.min_by_key(|window| window.to) {
         return Verdict::Violated(Box::new(first));
@@ -106,6 +106,9 @@ pub fn check<S: Spec>(history: &History, spec: &S, limits: Limits) -> Verdict {
     Verdict::Unknown(format!("{too_large} of {keys} keys would take more than {memory} MiB of memory to decide"))
 }
 
+/// How much memory a search may take before it counts as hard.
+const EASY: usize = 1 << 20;
+
 /// Searches one part.
 fn run<'h, S: Spec>(
     spec: &S,
@@ -113,6 +116,12 @@ fn run<'h, S: Spec>(
     search: &mut Search<<S::Model<'h> as Model>::State>,
     limits: Limits,
 ) -> Searched {
-    let (mut model, ops) = spec.model(part);
-    search.run(&mut model, &ops, limits.memory)
+    let (mut model, ops) = spec.model(part, false);
+    match search.run(&mut model, &ops, limits.memory.min(EASY)) {
+        Searched::TooLarge => {
+            let (mut model, ops) = spec.model(part, true);
+            search.run(&mut model, &ops, limits.memory)
+        }
+        decided => decided,
+    }
 }

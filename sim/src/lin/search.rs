@@ -119,6 +119,8 @@ pub struct Search<S> {
     place: Vec<u64>,
     memo: Memo,
     since_memo: usize,
+    /// How many more places may be looked at.
+    places: u64,
 }
 
 impl<S: Copy + PartialEq> Default for Search<S> {
@@ -134,6 +136,7 @@ impl<S: Copy + PartialEq> Default for Search<S> {
             place: Vec::new(),
             memo: Memo::default(),
             since_memo: 0,
+            places: u64::MAX,
         }
     }
 }
@@ -148,6 +151,10 @@ impl<S: Copy + PartialEq> Search<S> {
         let mut start = 0;
         loop {
             let choices = self.choices.len();
+            match self.places.checked_sub(1) {
+                Some(places) => self.places = places,
+                None => return Searched::TooLarge,
+            }
             match self.expand(model, ops, required, state) {
                 Next::Done => return Searched::Order(self.order.iter().map(|op| *op as usize).collect()),
                 Next::Choices if !self.was_here(model, required, state, choices) => {
@@ -168,6 +175,11 @@ impl<S: Copy + PartialEq> Search<S> {
                 }
             }
         }
+    }
+
+    /// How many places all searches from now on may look at together. Without a bound unless said.
+    pub(super) fn look_at(&mut self, places: u64) {
+        self.places = places;
     }
 
     /// All is left to do. How many operations must happen.

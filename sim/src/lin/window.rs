@@ -7,13 +7,15 @@
 use super::part::{Part, PartOp};
 use super::search::{NEVER, Search, Searched};
 use super::spec::Spec;
-use super::{Limits, run};
 use crate::history::{At, History, Key, OpId};
 use bytes::Bytes;
 
-/// How much memory each of many searches may take. One that would take more counts as not violated, and the window may
-/// be longer than it could be.
+/// How much memory each of many searches may take, and how many places all of them may look at. Where that is not
+/// enough, the window may be longer than it could be.
 const MEMORY: usize = 16 << 20;
+const PLACES: u64 = 100_000;
+/// And so many more for each operation.
+const PLACES_EACH: u64 = 50;
 /// In how large a window it is asked of each operation whether the contradiction needs it.
 const ASKED: usize = 400;
 
@@ -42,10 +44,14 @@ pub(super) fn window<'h, S: Spec>(
     spec: &S,
     part: &Part<'h>,
     search: &mut Search<S::State>,
-    limits: Limits,
 ) -> Window {
-    let limits = Limits { memory: limits.memory.min(MEMORY) };
-    let mut is_violated = |part: &Part<'h>| run(spec, part, search, limits) == Searched::None;
+    let places = PLACES + PLACES_EACH * part.ops.len() as u64;
+    search.look_at(places);
+    let mut run = |part: &Part<'h>| {
+        let (mut model, ops) = spec.model(part, false);
+        search.run(&mut model, &ops, MEMORY)
+    };
+    let mut is_violated = |part: &Part<'h>| run(part) == Searched::None;
 
     // The first return that makes it impossible.
     let mut returns: Vec<u64> = part.ops.iter().map(|op| op.returned).filter(|at| *at != NEVER).collect();
@@ -68,7 +74,12 @@ pub(super) fn window<'h, S: Spec>(
             core = without;
         }
     }
-    describe(history, &until, &core, returns[first], |part| run(spec, part, search, limits))
+    search.look_at(places);
+    let run = |part: &Part<'h>| {
+        let (mut model, ops) = spec.model(part, false);
+        search.run(&mut model, &ops, MEMORY)
+    };
+    describe(history, &until, &core, returns[first], run)
 }
 
 fn describe<'h>(
@@ -76,7 +87,7 @@ fn describe<'h>(
     until: &Part<'h>,
     core: &Part<'h>,
     to: u64,
-    mut run: impl FnMut(&Part<'h>) -> Searched,
+    run: impl FnOnce(&Part<'h>) -> Searched,
 ) -> Window {
     let breaks = core.ops.iter().find(|op| op.returned == to).expect("something returned there").id;
     let from = returned(core).map(|op| op.invoked).min().expect("something contradicts");
