@@ -27,6 +27,7 @@ const KEPT: &[(&str, Proof)] = &[
     ("read-confirmed-by-a-refusal-from-before-a-restart", Proof::Bug("stale-round-confirms-reads", "read-index")),
     ("snapshot-delivered-before-its-bytes", Proof::Bug("stale-install-rolls-back", "apply-order")),
     ("snapshot-given-up-and-never-sent-again", Proof::Mark(Mark::SnapshotSent)),
+    ("snapshot-written-before-its-term", Proof::Bug("snapshot-before-term", "log-well-formed")),
     ("window-full-of-lost-appends", Proof::Bug("snapshot-never-sent-when-idle", "progress")),
 ];
 
