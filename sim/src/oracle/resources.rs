@@ -29,12 +29,15 @@ const PER_PAIR_AND_ENTRY: f64 = 12.0;
 /// See the card.
 pub struct Resources {
     threshold: Option<u64>,
+    /// Clients that talk to servers over the same network.
+    clients: usize,
 }
 
 impl Resources {
     /// The bounds for a plan.
     pub fn new(plan: &Plan) -> Resources {
-        Resources { threshold: plan.knobs.snapshot_every.map(u64::from) }
+        let clients = plan.clients.iter().filter(|client| client.is_kv()).count();
+        Resources { threshold: plan.knobs.snapshot_every.map(u64::from), clients }
     }
 }
 
@@ -57,7 +60,7 @@ impl Invariant for Resources {
 
     fn at_end(&mut self, known: &Known, seconds: f64, messages: u64) -> Verdict {
         let servers = known.servers().count() as f64;
-        let pairs = servers * (servers - 1.0).max(1.0);
+        let pairs = servers * ((servers - 1.0).max(1.0) + self.clients as f64);
         let work = known.commit().0 as f64;
         let allowed = pairs * (PER_PAIR_AND_SECOND * (seconds + 1.0) + PER_PAIR_AND_ENTRY * work);
         if messages as f64 > allowed {
