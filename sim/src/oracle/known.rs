@@ -303,9 +303,6 @@ pub struct Known {
     states: BTreeMap<Index, u64>,
 }
 
-/// Later than any term: where it is not known in which one an entry was committed.
-const NO_TERM: Term = Term(u64::MAX);
-
 /// The digest of a service that has applied nothing.
 pub const EMPTY_DIGEST: u64 = 0;
 
@@ -508,7 +505,9 @@ impl Known {
         (server.applied, server.applied_any) = (index, true);
         if index == self.commit().next() {
             let on_disk = self.server(node).durable.log.get(index).filter(|item| item.hash == hash);
-            self.commit_next(term.or(on_disk.map(|item| item.term)), hash, NO_TERM);
+            // Whoever committed it led a term that was on its disk by then.
+            let by_term = self.servers().map(|(_, server)| server.durable.term).max().unwrap_or(Term(0));
+            self.commit_next(term.or(on_disk.map(|item| item.term)), hash, by_term);
         }
     }
 

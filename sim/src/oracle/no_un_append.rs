@@ -2,7 +2,7 @@
 
 use super::{Card, Fact, Invariant, Known, LogView, Needs, Sort, Verdict, When};
 use crate::raft::DiskFact;
-use labrpc::{Event, Index, NodeId};
+use labrpc::{Event, Index, NodeId, Term};
 
 static CARD: Card = Card {
     id: "no-un-append",
@@ -39,7 +39,7 @@ impl Invariant for NoUnAppend {
                         "{node} cuts its log at {from}, and has acknowledged {acked} to the leader of {term}"
                     ));
                 }
-                keeps_committed(known, *node, "", &memory.log, *from)
+                keeps_committed(known, *node, "", memory.term, &memory.log, *from)
             }
             Fact::Durable { node, fact: DiskFact::Cut { from } } => {
                 let server = known.server(*node);
@@ -49,16 +49,20 @@ impl Invariant for NoUnAppend {
                         "the disk of {node} ends in front of {from}; {acked} was acknowledged to the leader of {term}"
                     ));
                 }
-                keeps_committed(known, *node, " on its disk", &known.server(*node).durable.log, *from)
+                keeps_committed(known, *node, " on its disk", server.durable.term, &server.durable.log, *from)
             }
             _ => Ok(()),
         }
     }
 }
 
-fn keeps_committed(known: &Known, node: NodeId, place: &str, log: &LogView, from: Index) -> Verdict {
+/// A server in an older term than that in which the entry was committed may still follow a leader of its own term, which
+/// lacks the entry: Leader Completeness (§5.4.3) speaks of leaders of later terms. It is no part of the majority that
+/// holds the entry, for that is in the later term.
+fn keeps_committed(known: &Known, node: NodeId, place: &str, term: Term, log: &LogView, from: Index) -> Verdict {
     let committed = known.committed(from).zip(log.get(from)).is_some_and(|(committed, item)| {
-        committed.hash == item.hash && committed.term.is_none_or(|term| term == item.term)
+        let is_it = committed.hash == item.hash && committed.term.is_none_or(|term| term == item.term);
+        is_it && committed.by_term <= term
     });
     if committed {
         return Err(format!("{node} cuts its log{place} at {from}; that entry is committed"));
@@ -71,7 +75,6 @@ mod tests {
     use super::super::testing::Story;
     use super::*;
     use crate::raft::WireFacts;
-    use labrpc::Term;
 
     #[test]
     fn an_acknowledged_entry_stays_for_its_term() {
@@ -106,6 +109,21 @@ mod tests {
         assert!(story.says(1, Event::Truncated { from: Index(1) }).unwrap_err().contains("knows"));
         assert!(story.says(2, Event::Truncated { from: Index(1) }).unwrap_err().contains("is committed"));
         assert!(story.stores(2, DiskFact::Cut { from: Index(1) }).is_err());
+    }
+
+    #[test]
+    fn who_is_behind_the_term_of_the_commit_may_follow_its_own_leader() {
+        let mut story = Story::new(3, NoUnAppend);
+        for server in 1..=3 {
+            story.enters(server, 1, None);
+            story.holds(server, 1, 1, "a");
+        }
+        story.enters(1, 3, None);
+        story.says(1, Event::Committed { index: Index(1) }).unwrap();
+        story.enters(2, 2, None);
+        assert_eq!(story.says(2, Event::Truncated { from: Index(1) }), Ok(()), "by the leader of term 2");
+        story.enters(3, 3, None);
+        assert!(story.says(3, Event::Truncated { from: Index(1) }).is_err());
     }
 
     #[test]

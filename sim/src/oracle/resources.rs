@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_storm_of_messages_is_seen_at_the_end() {
-        let mut resources = Resources { threshold: None };
+        let mut resources = Resources { threshold: None, clients: 0 };
         let known = Known::new(3);
         assert_eq!(resources.at_end(&known, 10.0, 5_000), Ok(()));
         assert!(resources.at_end(&known, 10.0, 10_000).is_err());
