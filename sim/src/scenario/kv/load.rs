@@ -63,7 +63,7 @@ impl Load {
         let op = match dice {
             _ if dice < append => KvOp::Append { key, value },
             _ if dice < append + put => KvOp::Put { key, value },
-            _ if dice < append + put + cas => KvOp::Cas { key, by_version: dice % 2 == 0, value },
+            _ if dice < append + put + cas => KvOp::Cas { key, by_version: dice.is_multiple_of(2), value },
             _ if dice < append + put + cas + delete => KvOp::Delete { key },
             _ if dice < append + put + cas + delete + scan => KvOp::Scan { prefix: "k".into(), limit: 100 },
             _ => KvOp::Get { key },
