@@ -121,7 +121,7 @@ fn from_another_process(arguments: &[&str]) -> BTreeMap<(String, u64), String> {
 #[test]
 fn the_digest_is_the_same_in_another_process_and_in_another_order() {
     let suite = common::raft();
-    let theirs = from_another_process(&["--seeds", "3..5", "--jobs", "2"]);
+    let theirs = from_another_process(&["raft", "--seeds", "3..5", "--jobs", "2"]);
     assert_eq!(theirs.len(), suite.scenarios.len() * 2);
     for scenario in suite.scenarios.iter().rev() {
         for seed in [4, 3] {
