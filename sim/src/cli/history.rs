@@ -61,7 +61,7 @@ pub fn check_history(args: &Args) -> Result<u8, Usage> {
         worst = worse(worst, code(&verdict));
     }
     if let (Some(path), Some(page)) = (&args.html, page) {
-        std::fs::write(path, page).map_err(|error| Usage(format!("cannot write `{}`: {error}", path.display())))?;
+        super::write(path, &page)?;
     }
     Ok(worst)
 }

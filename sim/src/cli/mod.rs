@@ -90,6 +90,11 @@ fn show(text: impl fmt::Display) {
     }
 }
 
+/// Writes a file that was asked for.
+fn write(path: &Path, text: &str) -> Result<(), Usage> {
+    std::fs::write(path, text).map_err(|error| Usage(format!("cannot write `{}`: {error}", path.display())))
+}
+
 /// How this program was called, for commands that are printed.
 fn program() -> String {
     // Under cargo the program has no name that a shell would find.

@@ -2,11 +2,14 @@
 
 use super::{OK, UNKNOWN, Usage, VIOLATION, near, program, show, width};
 use crate::campaign::{Found, Job, replay_command, story, trace, watched};
+use crate::history::html;
 use crate::lab::{Detail, Record, Report};
+use crate::lin::{Kv, Limits, check};
+use crate::oracle::Violation;
 use crate::plan::Plan;
 use crate::scenario::Suite;
 use clap::ValueEnum;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Which run.
@@ -33,6 +36,12 @@ pub struct Args {
         value_name = "HOW MUCH"
     )]
     trace: Option<Level>,
+    /// Write what clients did and were told as JSON lines (see docs/history-format.md).
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
+    /// Write the same as a page to look at.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Seconds of real time after which the run counts as hung.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     hang_after: u64,
@@ -91,14 +100,37 @@ pub fn replay(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
         show(format_args!("{}\n", trace(&report, level.detail(), width())));
     }
     show(summary(&report));
-    let Some(violation) = report.violation() else {
-        return Ok(OK);
-    };
+    if let Some(violation) = report.violation() {
+        tell(args, &again, &job, &report, violation);
+    }
+    write_history(args, &report)?;
+    Ok(if report.violation().is_some() { VIOLATION } else { OK })
+}
+
+/// The story of a red run.
+fn tell(args: &Args, again: &str, job: &Job, report: &Report, violation: &Violation) {
     let found = Found::Violation(Box::new(violation.clone()));
     // The trace was just printed; its end need not be printed again.
-    let shown = if args.trace.is_some() { None } else { Some(&report) };
-    show(format_args!("\n{}\n", story(&again, &job, &found, shown, width())));
-    Ok(VIOLATION)
+    let shown = if args.trace.is_some() { None } else { Some(report) };
+    show(format_args!("\n{}\n", story(again, job, &found, shown, width())));
+}
+
+fn write_history(args: &Args, report: &Report) -> Result<(), Usage> {
+    if (args.history.is_some() || args.html.is_some()) && report.history.operations.is_empty() {
+        let why = "it has no clients of a key/value service, and so no history to write";
+        return Err(Usage(format!("`{}`: {why}", report.scenario)));
+    }
+    if let Some(path) = &args.history {
+        super::write(path, &report.history.to_lines())?;
+    }
+    if let Some(path) = &args.html {
+        let verdict = check(&report.history, &Kv, Limits::default());
+        super::write(
+            path,
+            &html(&format!("{}, seed {}", report.scenario, report.seed), &report.history, &verdict),
+        )?;
+    }
+    Ok(())
 }
 
 pub fn print_plan(suites: &[Suite], args: &PlanArgs) -> Result<u8, Usage> {

@@ -127,5 +127,6 @@ fn report(plan: &Plan, finished: Finished<control::Notes>) -> Report {
         waived: plan.waived.clone(),
         not_checked: watcher.oracle.not_checked(watcher.explains),
         trace: watcher.take_lines(),
+        history: watcher.history,
     }
 }

@@ -1,7 +1,7 @@
 //! The story of a run as lines: one an event, in words.
 
 use crate::raft::{DiskFact, WireFacts};
-use labrpc::sim::{DiskAct, Loss, Observed, Packet, Sending, Stamp};
+use labrpc::sim::{Command, DiskAct, Loss, Observed, Packet, Sending, Stamp};
 use labrpc::{Content, Direction, Event, NodeId, Refusal, Role};
 use std::collections::VecDeque;
 
@@ -105,6 +105,30 @@ impl Recorder {
         };
         self.write(stamp, node, detail, text);
     }
+}
+
+/// A fault or its end, for histories: what it is, and of whom or how.
+pub(super) fn fault(seen: &Observed<'_>) -> Option<(String, String)> {
+    Some(match seen {
+        Observed::Crashed { node, power: true, .. } => ("power-failure".into(), node.to_string()),
+        Observed::Crashed { node, power: false, .. } => ("crash".into(), node.to_string()),
+        Observed::Booting { node, .. } => ("boot".into(), node.to_string()),
+        Observed::Paused { node } => ("pause".into(), node.to_string()),
+        Observed::Resumed { node } => ("resume".into(), node.to_string()),
+        Observed::Ordered { what } => match what {
+            // Seen when it happens.
+            Command::Crash { .. } | Command::Boot { .. } | Command::Pause { .. } | Command::Resume { .. } => {
+                return None;
+            }
+            Command::TellWhenIdle { .. } | Command::DisarmCrashes | Command::End => return None,
+            what => {
+                let words = what.to_string();
+                let (what, detail) = words.split_once(' ').unwrap_or((&words, ""));
+                (what.into(), detail.into())
+            }
+        },
+        _ => return None,
+    })
 }
 
 fn name(node: Option<NodeId>) -> String {

@@ -1,6 +1,7 @@
 //! What is left of a run: a verdict, what was counted, and for a red one its story.
 
 use super::render::Line;
+use crate::history::History;
 use crate::oracle::Violation;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +54,8 @@ pub struct Report {
     pub not_checked: Vec<&'static str>,
     /// Every event, if they were recorded.
     pub trace: Vec<Line>,
+    /// What clients of a key/value service did and were told; with the faults meanwhile, if events were recorded.
+    pub history: History,
 }
 
 impl Report {

@@ -1,7 +1,7 @@
 //! The watcher: sees every event of the world, tells the oracle what it means, and writes it down if asked to.
 
 use super::Record;
-use super::render::{Line, Recorder};
+use super::render::{Line, Recorder, fault};
 use crate::history::{At, Call, History, OpId, Outcome, Reply};
 use crate::kv::Lost;
 use crate::oracle::{Fact, Oracle, Violation, violated};
@@ -314,6 +314,9 @@ impl Watcher {
         }
         if let Some(recorder) = &mut self.recorder {
             recorder.other(stamp, seen);
+            if let Some((what, detail)) = fault(seen) {
+                self.history.annotate(at(stamp), what, detail);
+            }
         }
         match *seen {
             Observed::Emitted { node, event } => {
