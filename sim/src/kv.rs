@@ -7,12 +7,38 @@
 use crate::history::{Call, Reply};
 use crate::plan::Knobs;
 use futures::future::BoxFuture;
-use labrpc::{Env, NodeId, Time};
+use labrpc::{Env, Index, NodeId, Time};
 
 /// A key/value service that the laboratory can run.
 pub trait KvSystem: Send + Sync {
     /// A clerk on a client's node.
     fn clerk(&self, env: Env, setup: ClerkSetup) -> Box<dyn KvClerk>;
+
+    /// The operation that an entry of the log holds, if it holds one. A service that explains its log names in every
+    /// answer the entry that it comes from, and reports what it executes ([`crate::raft::ApplyMsg::State`]): then
+    /// answers are held against the log.
+    fn explain(&self, command: &[u8]) -> Option<Entry> {
+        let _ = command;
+        None
+    }
+}
+
+/// An operation in the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Which operation it is: the same each time that it is tried, and no other's. A session and a number, say.
+    pub by: [u64; 2],
+    /// What is to be done.
+    pub call: Call,
+}
+
+/// An answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Told {
+    /// What it says.
+    pub reply: Reply,
+    /// Which entry of the log it comes from: the operation's own, or the last one that a read has seen.
+    pub index: Option<Index>,
 }
 
 /// What a clerk is told.
@@ -29,7 +55,7 @@ pub struct ClerkSetup {
 /// A client's side of the service: one operation at a time.
 pub trait KvClerk: Send {
     /// Does one operation. Whoever drops the future does not know what has become of it.
-    fn call<'a>(&'a mut self, call: &'a Call, deadline: Time) -> BoxFuture<'a, Result<Reply, Lost>>;
+    fn call<'a>(&'a mut self, call: &'a Call, deadline: Time) -> BoxFuture<'a, Result<Told, Lost>>;
 }
 
 /// Why an operation has no answer.

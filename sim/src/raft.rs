@@ -160,6 +160,8 @@ pub enum ApplyMsg {
         index: Index,
         /// The digest of the state.
         digest: u64,
+        /// The command of that entry, if it was executed now: not if it had been before, or never is.
+        executed: Option<Bytes>,
     },
     /// A server with a state machine of its own has replaced its state by a snapshot.
     Restored {

@@ -6,7 +6,7 @@ use super::operation::{self, Answer, Command, Query};
 use super::server::{Config, KINDS, Server, digest_of_snapshot};
 use crate::raft::lab::{self as raft_lab, ShardlabRaft};
 use crate::raft::{Drift, Node};
-use crate::rsm::{self, Bug, Failure, Observation, Patience, Reads};
+use crate::rsm::{self, Bug, Failure, LogCommand, Observation, Patience, Reads};
 use bytes::Bytes;
 use futures::channel::mpsc::unbounded;
 use futures::future::BoxFuture;
@@ -14,7 +14,7 @@ use labrpc::persister::Directory;
 use labrpc::sim::DiskView;
 use labrpc::{Direction, Env, Index, Kind, NodeId, Term, Time};
 use sim::history::{Call, Expect, Reply};
-use sim::kv::{ClerkSetup, KvClerk, KvSystem, Lost};
+use sim::kv::{ClerkSetup, Entry, KvClerk, KvSystem, Lost, Told};
 use sim::oracle::ServiceSnapshot;
 use sim::plan::{Knobs, ReadMode};
 use sim::raft::{
@@ -55,13 +55,13 @@ impl RaftSystem for ShardlabKv {
             // Whoever listens is a task of the same boot: there is nobody to tell only when it is over.
             let tell = move |message| _ = told.unbounded_send(message);
             let observer = Box::new(move |seen: Observation<'_>| match seen {
-                Observation::Applied { index, term, command, digest } => {
+                Observation::Applied { index, term, command, executed, digest } => {
                     let term = Some(term);
                     tell(match command {
                         Some(command) => ApplyMsg::Command { index, term, command: command.clone() },
                         None => ApplyMsg::Noop { index, term },
                     });
-                    tell(ApplyMsg::State { index, digest });
+                    tell(ApplyMsg::State { index, digest, executed: command.filter(|_| executed).cloned() });
                 }
                 Observation::Restored { index, digest } => tell(ApplyMsg::Restored { index, digest }),
                 Observation::Snapshot { .. } => {}
@@ -184,6 +184,15 @@ impl KvSystem for ShardlabKv {
         let patience = patience(&setup.knobs, bug);
         Box::new(LabClerk { clerk: Clerk::new(env.clone(), setup.servers, patience), env, patience })
     }
+
+    fn explain(&self, bytes: &[u8]) -> Option<Entry> {
+        match labgob::decode(bytes) {
+            Ok(LogCommand::Operate { session, seq, command }) => {
+                Some(Entry { by: [session.0, seq], call: call(command) })
+            }
+            _ => None,
+        }
+    }
 }
 
 fn patience(knobs: &Knobs, bug: Option<Bug>) -> Patience {
@@ -197,7 +206,7 @@ struct LabClerk {
 }
 
 impl KvClerk for LabClerk {
-    fn call<'a>(&'a mut self, call: &'a Call, deadline: Time) -> BoxFuture<'a, Result<Reply, Lost>> {
+    fn call<'a>(&'a mut self, call: &'a Call, deadline: Time) -> BoxFuture<'a, Result<Told, Lost>> {
         Box::pin(async move {
             self.patience.deadline = deadline.since(self.env.now());
             self.clerk.set_patience(self.patience);
@@ -210,33 +219,64 @@ impl KvClerk for LabClerk {
 }
 
 impl LabClerk {
-    async fn work(&mut self, call: &Call) -> Result<Reply, Failure> {
-        let command = match call.clone() {
-            Call::Get { key } => return Ok(answer(self.clerk.query(Query::Get { key }).await?)),
-            Call::Scan { prefix, limit } => {
-                return Ok(answer(self.clerk.query(Query::Scan { prefix, limit: limit.into() }).await?));
-            }
-            Call::Put { key, value } => Command::Put { key, value },
-            Call::Append { key, value } => Command::Append { key, value },
-            Call::Delete { key } => Command::Delete { key },
-            Call::Cas { key, expect, value } => {
-                let expect = match expect {
-                    Expect::Value(value) => operation::Expect::Value(value),
-                    Expect::Version(version) => operation::Expect::Version(version),
-                };
-                Command::Cas { key, expect, value }
+    async fn work(&mut self, call: &Call) -> Result<Told, Failure> {
+        let query = match call.clone() {
+            Call::Get { key } => Query::Get { key },
+            Call::Scan { prefix, limit } => Query::Scan { prefix, limit: limit.into() },
+            call => {
+                let command = command(call).expect("what does not look writes");
+                let (index, reply) = self.clerk.command(command).await?;
+                return Ok(Told { reply: written(reply)?, index: Some(index) });
             }
         };
-        Ok(match self.clerk.command(command).await?.1 {
-            operation::Reply::Written { version } => Reply::Written { version },
-            operation::Reply::Deleted { existed } => Reply::Deleted { existed },
-            operation::Reply::CasFailed { value, version } => Reply::CasFailed { value, version },
-            operation::Reply::TooLarge(refused) => return Err(refused.into()),
-        })
+        let (index, answer) = self.clerk.query(query).await?;
+        Ok(Told { reply: seen(index, answer), index: Some(index) })
     }
 }
 
-fn answer((index, answer): (Index, Answer)) -> Reply {
+/// The command for an operation that writes.
+fn command(call: Call) -> Option<Command> {
+    Some(match call {
+        Call::Get { .. } | Call::Scan { .. } => return None,
+        Call::Put { key, value } => Command::Put { key, value },
+        Call::Append { key, value } => Command::Append { key, value },
+        Call::Delete { key } => Command::Delete { key },
+        Call::Cas { key, expect, value } => {
+            let expect = match expect {
+                Expect::Value(value) => operation::Expect::Value(value),
+                Expect::Version(version) => operation::Expect::Version(version),
+            };
+            Command::Cas { key, expect, value }
+        }
+    })
+}
+
+/// And back.
+fn call(command: Command) -> Call {
+    match command {
+        Command::Put { key, value } => Call::Put { key, value },
+        Command::Append { key, value } => Call::Append { key, value },
+        Command::Delete { key } => Call::Delete { key },
+        Command::Cas { key, expect, value } => {
+            let expect = match expect {
+                operation::Expect::Value(value) => Expect::Value(value),
+                operation::Expect::Version(version) => Expect::Version(version),
+            };
+            Call::Cas { key, expect, value }
+        }
+    }
+}
+
+fn written(reply: operation::Reply) -> Result<Reply, Failure> {
+    Ok(match reply {
+        operation::Reply::Written { version } => Reply::Written { version },
+        operation::Reply::Deleted { existed } => Reply::Deleted { existed },
+        operation::Reply::CasFailed { value, version } => Reply::CasFailed { value, version },
+        operation::Reply::TooLarge(refused) => return Err(refused.into()),
+    })
+}
+
+fn seen(index: Index, answer: Answer) -> Reply {
     match answer {
         Answer::Value { value, version } => Reply::Value { value, version },
         Answer::Entries { items, more } => {

@@ -32,6 +32,8 @@ pub enum Observation<'a> {
         term: Term,
         /// Its bytes; none for an entry that Raft made for itself.
         command: Option<&'a Bytes>,
+        /// Whether a client's command was executed now: not if it had been before, or never is.
+        executed: bool,
         /// The digest of the state after it.
         digest: u64,
     },
@@ -271,6 +273,7 @@ impl<M: StateMachine> Driver<M> {
             index: id.index,
             term: id.term,
             command,
+            executed: matches!(outcome, Outcome::Done(at, _) if at == id.index),
             digest: replica.digest(),
         });
         self.log_bytes += payload.size() as u64 + ENTRY_OVERHEAD;

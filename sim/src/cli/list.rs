@@ -68,6 +68,7 @@ fn checks() {
             Needs::Events => " (needs events)",
             Needs::Wire => " (needs explained messages)",
             Needs::EventsAndWire => " (needs events and explained messages)",
+            Needs::Log => " (of a key/value service; needs an explained log)",
         };
         show(format_args!("{:<22} {}{needs}\n{:<22} {}\n", card.id, card.property, "", card.source));
     }

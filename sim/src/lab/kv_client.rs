@@ -5,7 +5,7 @@ use super::control::Shared;
 use super::watcher::{Watcher, what};
 use super::words::{Asks, IsTold};
 use crate::history::{Call, Expect, Reply};
-use crate::kv::{ClerkSetup, KvClerk, Lost};
+use crate::kv::{ClerkSetup, KvClerk, Lost, Told};
 use crate::plan::{Client, KvOp, Op};
 use bytes::Bytes;
 use futures::FutureExt;
@@ -69,8 +69,12 @@ impl KvClient {
     }
 
     /// The end of an operation, if it has one. What is unknown stays open.
-    fn end(&self, process: u32, nth: u64, outcome: &Option<Result<Reply, Lost>>) {
-        let words = IsTold(process, outcome).to_string();
+    fn end(&self, process: u32, nth: u64, outcome: &Option<Result<Told, Lost>>) {
+        let words = IsTold(
+            process,
+            outcome.as_ref().map(|told| told.as_ref().map(|told| &told.reply).map_err(|lost| *lost)),
+        )
+        .to_string();
         self.lab.remark(None, xxhash_rust::xxh3::xxh3_64(words.as_bytes()), &words);
         self.lab.with_hook(|watcher: &mut Watcher| watcher.ends(outcome.clone()));
         let word = match outcome {
@@ -82,7 +86,7 @@ impl KvClient {
     }
 
     /// `None`: clients fell silent before there was an answer.
-    async fn call(&self, clerk: &mut dyn KvClerk, call: &Call) -> Option<Result<Reply, Lost>> {
+    async fn call(&self, clerk: &mut dyn KvClerk, call: &Call) -> Option<Result<Told, Lost>> {
         let deadline = self.env.now() + self.shared.plan.knobs.client_timeout.0 * PATIENCE;
         let mut answer = pin!(clerk.call(call, deadline).fuse());
         loop {
@@ -112,8 +116,8 @@ impl Worker {
         self.nth += 1;
         self.client.begin(self.process, self.nth, call.clone());
         let outcome = self.client.call(&mut *self.clerk, &call).await;
-        if let Some(Ok(reply)) = &outcome {
-            self.seen.learn(&call, reply);
+        if let Some(Ok(told)) = &outcome {
+            self.seen.learn(&call, &told.reply);
         }
         self.client.end(self.process, self.nth, &outcome);
         if !matches!(outcome, Some(Ok(_) | Err(Lost::Refused))) {

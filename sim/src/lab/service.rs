@@ -109,7 +109,10 @@ impl Service {
             ApplyMsg::Command { index, term, command } => (index, term, hash_of(&Content::Command(command))),
             ApplyMsg::Noop { index, term } => (index, term, hash_of(&Content::Noop)),
             ApplyMsg::Snapshot { index, content } => return self.restore(env, lab, index, &content),
-            ApplyMsg::State { index, digest } => return lab.report_from(env, what::STATE, [index.0, digest, 0, 0]),
+            ApplyMsg::State { index, digest, executed } => {
+                lab.with_hook(|watcher: &mut Watcher| watcher.executes(executed));
+                return lab.report_from(env, what::STATE, [index.0, digest, 0, 0]);
+            }
             ApplyMsg::Restored { index, digest } => return self.jump(env, lab, index, digest),
         };
         self.applied = index;

@@ -2,11 +2,12 @@
 
 use super::Record;
 use super::render::{Line, Recorder, fault};
-use crate::history::{At, Call, History, OpId, Outcome, Reply};
-use crate::kv::Lost;
+use crate::history::{At, Call, History, OpId, Outcome};
+use crate::kv::{Lost, Told};
 use crate::oracle::{Fact, Oracle, Violation, violated};
 use crate::plan::Plan;
 use crate::raft::{Change, DiskFact, Follow, RaftSystem, WireFacts};
+use bytes::Bytes;
 use labrpc::sim::{Command, DiskAct, Face, Hook, NodeSet, Observed, Packet, Sending, Stamp, View};
 use labrpc::{Direction, Event, Index, Kind, NodeId, Term};
 use std::collections::BTreeMap;
@@ -82,7 +83,10 @@ pub(super) struct Watcher {
     open: BTreeMap<u32, OpId>,
     /// What a client is about to report.
     call: Option<Call>,
-    outcome: Option<Result<Reply, Lost>>,
+    outcome: Option<Result<Told, Lost>>,
+    /// What a server is about to report that it has executed, and the last entry of which that is known.
+    executed: Option<Bytes>,
+    known_to: Index,
 }
 
 impl Watcher {
@@ -110,6 +114,8 @@ impl Watcher {
             open: BTreeMap::new(),
             call: None,
             outcome: None,
+            executed: None,
+            known_to: Index(0),
             system,
         }
     }
@@ -142,20 +148,39 @@ impl Watcher {
     }
 
     /// A client is about to report that it is done with one, or has given it up.
-    pub fn ends(&mut self, outcome: Option<Result<Reply, Lost>>) {
+    pub fn ends(&mut self, outcome: Option<Result<Told, Lost>>) {
         self.outcome = outcome;
+    }
+
+    /// A server is about to report its state, and with what it has executed just now.
+    pub fn executes(&mut self, command: Option<Bytes>) {
+        self.executed = command;
+    }
+
+    fn state(&mut self, stamp: Stamp, node: NodeId, index: Index, digest: u64) {
+        let executed = self.executed.take().filter(|_| index > self.known_to);
+        self.known_to = self.known_to.max(index);
+        if let Some(entry) = executed.and_then(|command| self.system.kv()?.explain(&command)) {
+            self.tell(stamp, &Fact::Executed { index, entry: &entry });
+        }
+        self.tell(stamp, &Fact::State { node, index, digest });
     }
 
     fn invoked(&mut self, stamp: Stamp, process: u32) {
         let Some(call) = self.call.take() else { return };
         let op = self.history.invoke(process, call, at(stamp));
         self.open.insert(process, op);
+        self.tell(stamp, &Fact::Asks { client: process });
     }
 
     fn returned(&mut self, stamp: Stamp, process: u32) {
         let (Some(op), Some(outcome)) = (self.open.remove(&process), self.outcome.take()) else { return };
         let outcome = match outcome {
-            Ok(reply) => Outcome::Ok { reply, at: at(stamp) },
+            Ok(told) => {
+                let call = self.history.operations[op.0].call.clone();
+                self.tell(stamp, &Fact::Told { client: process, call: &call, told: &told });
+                Outcome::Ok { reply: told.reply, at: at(stamp) }
+            }
             Err(Lost::Refused) => Outcome::Fail { at: at(stamp) },
             Err(Lost::Unknown) => Outcome::Unknown,
         };
@@ -278,7 +303,7 @@ impl Watcher {
                 self.wake_for(node, Index(first));
             }
             (what::STATE, Some(node)) => {
-                self.tell(stamp, &Fact::State { node, index: Index(first), digest: second });
+                self.state(stamp, node, Index(first), second);
             }
             (what::INVOKE, _) => self.invoked(stamp, first as u32),
             (what::RETURN, _) => self.returned(stamp, first as u32),

@@ -56,12 +56,12 @@ impl fmt::Display for Asks<'_> {
 }
 
 /// What it is told.
-pub(super) struct IsTold<'a>(pub u32, pub &'a Option<Result<Reply, Lost>>);
+pub(super) struct IsTold<'a>(pub u32, pub Option<Result<&'a Reply, Lost>>);
 
 impl fmt::Display for IsTold<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "client {} is told: ", self.0)?;
-        match self.1 {
+        match &self.1 {
             Some(Ok(Reply::Value { value, version })) => write!(f, "{}", Held(value.as_ref(), *version)),
             Some(Ok(Reply::Written { version })) => write!(f, "written, v{version}"),
             Some(Ok(Reply::Deleted { existed: true })) => f.write_str("deleted"),
@@ -84,9 +84,9 @@ pub(super) fn of_window(history: &History, window: &Window) -> String {
     let shown = |id: &OpId| {
         let op = &history.operations[id.0];
         let told = match &op.outcome {
-            Outcome::Ok { reply, at } => format!("#{}: {}", at.nth, IsTold(op.process, &Some(Ok(reply.clone())))),
-            Outcome::Fail { at } => format!("#{}: {}", at.nth, IsTold(op.process, &Some(Err(Lost::Refused)))),
-            Outcome::Unknown => IsTold(op.process, &Some(Err(Lost::Unknown))).to_string(),
+            Outcome::Ok { reply, at } => format!("#{}: {}", at.nth, IsTold(op.process, Some(Ok(reply)))),
+            Outcome::Fail { at } => format!("#{}: {}", at.nth, IsTold(op.process, Some(Err(Lost::Refused)))),
+            Outcome::Unknown => IsTold(op.process, Some(Err(Lost::Unknown))).to_string(),
         };
         format!("\n    #{}: {}; {told}", op.invoked.nth, Asks(op.process, &op.call))
     };

@@ -8,6 +8,7 @@
 //! not say is not assumed. Where an implementation does not tell enough for a check, that check is reported as
 //! *not checked*; it never counts as passed.
 
+mod ack_honest;
 mod acked_survives;
 mod apply_order;
 mod commit_quorum;
@@ -26,6 +27,7 @@ mod ordering;
 mod persist_before_send;
 mod read_index;
 mod recovery;
+mod reference;
 mod replication_match;
 mod resources;
 mod snapshot_honest;
@@ -85,6 +87,8 @@ pub enum Needs {
     Wire,
     /// Both.
     EventsAndWire,
+    /// Of a key/value service: that it explains its log.
+    Log,
 }
 
 /// Fine, or what is wrong.
@@ -257,6 +261,7 @@ fn invariants(plan: &Plan) -> Vec<Box<dyn Invariant>> {
         Box::new(state_digest::StateDigest),
         Box::new(recovery::Recovery::default()),
         Box::new(acked_survives::AckedSurvives),
+        Box::new(ack_honest::AckHonest::default()),
         Box::new(read_index::ReadIndex),
         Box::new(message_immutable::MessageImmutable),
         Box::new(resources::Resources::new(plan)),
@@ -341,6 +346,7 @@ impl Oracle {
             Needs::Events => !self.known.emits,
             Needs::Wire => !explains,
             Needs::EventsAndWire => !self.known.emits || !explains,
+            Needs::Log => self.known.has_kv_clients && !self.known.explains_log,
         };
         let cards = self.invariants.iter().map(|invariant| invariant.card());
         cards.filter(|card| missing(card.needs)).map(|card| card.id).collect()
