@@ -6,7 +6,7 @@ use crate::history::html;
 use crate::lab::{Detail, Record, Report};
 use crate::lin::{Kv, Limits, check};
 use crate::oracle::Violation;
-use crate::plan::Plan;
+use crate::plan::{Client, Plan};
 use crate::scenario::Suite;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
@@ -172,6 +172,10 @@ fn find<'a>(
             .ok_or_else(|| near::unknown("suite", &plan.suite, suites.iter().map(|suite| suite.name)))?;
         if let Some(planted) = &plan.bug {
             near::bug(&[suite], planted)?;
+        }
+        if suite.system.kv().is_none() && plan.clients.iter().any(Client::is_kv) {
+            let why = format!("its clients want a key/value service, and `{}` is none", suite.name);
+            return Err(Usage(format!("`{what}`: {why}")));
         }
         plan.bug = bug.map(String::from).or(plan.bug);
         return Ok((suite, plan));

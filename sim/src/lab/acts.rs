@@ -133,6 +133,7 @@ impl Control {
                 let nodes = self.resolve_aloud(who);
                 self.bound.insert(name.clone(), nodes);
             }
+            Act::Hush(span) => self.shared.hush(self.lab.now() + span.0),
             Act::Ask { client, op } => self.shared.ask(*client, op.clone()),
             Act::Count(name) => self.start_count(name),
         }

@@ -34,6 +34,7 @@ impl Session {
         for (op, number) in client.ops.iter().zip(1..) {
             let (Op::Write { after, .. } | Op::Read { after } | Op::Kv { after, .. }) = op;
             self.lab.sleep(after.0).await;
+            self.shared.hushed(&self.lab).await;
             if self.shared.is_quiet() {
                 return;
             }

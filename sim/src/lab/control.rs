@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -27,6 +27,8 @@ pub(super) struct Shared {
     lags: Mutex<BTreeMap<NodeId, Spread>>,
     /// Clients go on until this is set.
     quiet: AtomicBool,
+    /// No client begins anything before that, in nanoseconds of virtual time.
+    hush: AtomicU64,
     /// Clients that have not done all that they had to do.
     busy: AtomicU32,
     /// Timed faults that have not happened yet.
@@ -78,6 +80,22 @@ impl Shared {
 
     pub fn set_quiet(&self) {
         self.quiet.store(true, Ordering::Relaxed);
+    }
+
+    /// No client begins anything before that.
+    pub fn hush(&self, until: Time) {
+        self.hush.fetch_max(until.nanos(), Ordering::Relaxed);
+    }
+
+    /// A client about to begin something waits until it may.
+    pub async fn hushed(&self, lab: &Lab) {
+        loop {
+            let until = Time::from_nanos(self.hush.load(Ordering::Relaxed));
+            if until <= lab.now() {
+                return;
+            }
+            lab.sleep_until(until).await;
+        }
     }
 
     pub fn begin_client(&self) {
@@ -199,6 +217,7 @@ impl Control {
             peers,
             lags: Mutex::new(BTreeMap::new()),
             quiet: AtomicBool::new(false),
+            hush: AtomicU64::new(0),
             busy: AtomicU32::new(0),
             faults: AtomicU32::new(0),
             asked: Mutex::new(vec![Default::default(); plan.clients.len() + 1]),

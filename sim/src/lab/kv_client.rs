@@ -16,8 +16,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An operation is given up after so many of the knob's client timeouts: it may still take effect.
-const PATIENCE: u32 = 4;
 /// How often a client that waits looks whether clients should fall silent.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How often one that has nothing to do looks whether it was asked for something.
@@ -49,6 +47,7 @@ impl KvClient {
         for op in &client.ops {
             let Op::Kv { after, op } = op else { continue };
             worker.client.lab.sleep(after.0).await;
+            worker.client.shared.hushed(&worker.client.lab).await;
             if worker.client.shared.is_quiet() {
                 break;
             }
@@ -87,7 +86,7 @@ impl KvClient {
 
     /// `None`: clients fell silent before there was an answer.
     async fn call(&self, clerk: &mut dyn KvClerk, call: &Call) -> Option<Result<Told, Lost>> {
-        let deadline = self.env.now() + self.shared.plan.knobs.client_timeout.0 * PATIENCE;
+        let deadline = self.env.now() + self.shared.plan.knobs.client_patience.0;
         let mut answer = pin!(clerk.call(call, deadline).fuse());
         loop {
             let mut look_again = pin!(self.lab.sleep(LOOK_AGAIN).fuse());

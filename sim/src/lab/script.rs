@@ -5,7 +5,7 @@ use super::watcher::{Traffic, Watcher};
 use crate::oracle::hash_of_command;
 use crate::plan::{Moment, Otherwise, Selector, Step};
 use crate::raft::Part;
-use labrpc::sim::{NodeSet, Span};
+use labrpc::sim::{Face, NodeSet, Span};
 use labrpc::{Direction, Kind, NodeId, Term, Time};
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -50,6 +50,7 @@ impl Control {
             Step::Await { event, within, or } => self.wait_for(event, *within, *or).await,
             Step::AwaitClients { within } => self.await_clients(*within).await,
             Step::ExpectRefused(who) => self.expect_refused(who).await,
+            Step::ExpectDisk { on, at_most, within } => self.expect_disk(on, *at_most, *within).await,
             Step::Repeat { times, steps } => {
                 for _ in 0..*times {
                     self.steps(steps).await?;
@@ -291,6 +292,30 @@ impl Control {
         match self.until(deadline, refused).await {
             Some(()) => Ok(()),
             None => self.violate("agreement", format!("{who} started from a damaged disk")),
+        }
+    }
+
+    async fn expect_disk(&mut self, on: &Selector, at_most: u64, patience: Span) -> Result<(), Stop> {
+        let on = self.resolve_aloud(on);
+        let largest = |control: &Control| {
+            let held = |node| {
+                control.lab.view(|view| {
+                    let disk = view.disk(node, Face::Durable);
+                    disk.files().filter_map(|file| disk.read(file)).map(|content| content.len() as u64).sum::<u64>()
+                })
+            };
+            on.iter().map(|node| (held(node), node)).max()
+        };
+        let deadline = self.lab.now() + patience.0;
+        let small = |control: &mut Control| largest(control).is_none_or(|(bytes, _)| bytes <= at_most).then_some(());
+        if self.until(deadline, small).await.is_some() {
+            return Ok(());
+        }
+        match largest(self) {
+            Some((bytes, node)) => {
+                self.violate("disk-size", format!("{node} holds {bytes} bytes after {patience}; {at_most} are allowed"))
+            }
+            None => Ok(()),
         }
     }
 

@@ -192,6 +192,15 @@ pub const DEMANDS: &[Card] = &[
         needs: Needs::Nothing,
     },
     Card {
+        id: "disk-size",
+        property: "Log and snapshots take no more room than the state calls for",
+        source: "§7; the course's tests of snapshot size",
+        lesson: "A snapshot that holds what nobody can ask for any more is a log by another name.",
+        watches: &[],
+        when: When::After,
+        needs: Needs::Nothing,
+    },
+    Card {
         id: "linearizability",
         property: "Every operation takes effect at one instant between its invocation and its return, whoever asks where",
         source: "Herlihy and Wing, Linearizability; §8",

@@ -56,6 +56,9 @@ pub struct Knobs {
     pub max_unapplied: u32,
     /// How long a client waits for an answer before it tries again.
     pub client_timeout: Span,
+    /// How long a client of a key/value service tries before it gives an operation up, which may take effect all the
+    /// same. A server is given a quarter of `client_timeout` to answer.
+    pub client_patience: Span,
     /// How a service answers reads.
     pub reads: ReadMode,
     /// A service with a state of its own takes a snapshot when its log has more bytes than this, and more than the
@@ -85,6 +88,7 @@ impl Default for Knobs {
             apply_lag: Spread::ZERO,
             max_unapplied: 1_000,
             client_timeout: Span::secs(2),
+            client_patience: Span::secs(8),
             reads: ReadMode::Index,
             snapshot_bytes: None,
             max_sessions: 1_000,

@@ -185,6 +185,8 @@ pub enum Act {
         /// What.
         op: KvOp,
     },
+    /// No client begins anything for so long. What is under way goes on.
+    Hush(Span),
     /// Give servers a name that stays, whatever becomes of them.
     Bind {
         /// The name.
@@ -303,6 +305,15 @@ pub enum Step {
     },
     /// All these are down, having refused their disks.
     ExpectRefused(Selector),
+    /// The disk of each of these comes to hold so many bytes at most: log, snapshots and all.
+    ExpectDisk {
+        /// Whose.
+        on: Selector,
+        /// Bytes that are durable there.
+        at_most: u64,
+        /// Or it is a violation.
+        within: Span,
+    },
     /// Do the steps again and again.
     Repeat {
         /// How often.

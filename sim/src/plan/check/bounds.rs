@@ -261,6 +261,7 @@ impl Bounds<'_> {
             );
         }
         self.patience("knobs.client_timeout", knobs.client_timeout)?;
+        self.patience("knobs.client_patience", knobs.client_patience)?;
         if knobs.client_timeout < Span::millis(1) {
             return refuse("knobs.client_timeout", format!("{}; at least 1ms", knobs.client_timeout));
         }
@@ -285,6 +286,7 @@ impl Bounds<'_> {
             Act::ClockRate { ppm, .. } => clock_rate(&at("clock-rate.ppm"), *ppm),
             Act::ClockJump { by, .. } => self.span(&at("clock-jump.by"), *by),
             Act::Disk { weather, .. } => self.disk(&at("disk.weather"), weather),
+            Act::Hush(span) => self.span(&at("hush"), *span),
             Act::StallDisk { span, .. } => self.span(&at("stall-disk.span"), *span),
             Act::SlowService { lag, .. } => self.spread(&at("slow-service.lag"), *lag),
             Act::Net(weather) => self.net(&at("net"), weather),
@@ -323,7 +325,9 @@ impl Bounds<'_> {
                 self.somebody(&format!("{place}.via"), via)?;
                 self.patience(&format!("{place}.within"), *patience)
             }
-            Step::ExpectCommitted { within, .. } | Step::AwaitClients { within } => {
+            Step::ExpectCommitted { within, .. }
+            | Step::AwaitClients { within }
+            | Step::ExpectDisk { within, .. } => {
                 self.patience(&format!("{place}.within"), *within)
             }
             Step::ExpectCount { at_least: Some(least), at_most: Some(most), .. } if least > most => {

@@ -68,7 +68,7 @@ impl<'a> Names<'a> {
             Step::Do(act) => self.act(place, act),
             Step::Repeat { steps, .. } => self.steps(&format!("{place}.repeat"), steps),
             Step::WaitLeader { of, .. } | Step::ExpectNoLeader { of, .. } => self.selector(place, of),
-            Step::ExpectRefused(who) => self.selector(place, who),
+            Step::ExpectRefused(who) | Step::ExpectDisk { on: who, .. } => self.selector(place, who),
             Step::Agree { via, on, .. } => self.selector(place, via).and_then(|()| self.selector(place, on)),
             Step::ExpectCommitted { tag, on, .. } => {
                 self.tag(place, tag)?;
@@ -165,7 +165,7 @@ impl<'a> Names<'a> {
                 refuse(place, format!("there are only {} servers", self.plan.servers))
             }
             Act::KeepUp { .. } | Act::KeepConnected { .. } => Ok(()),
-            Act::Heal | Act::Net(_) => Ok(()),
+            Act::Heal | Act::Net(_) | Act::Hush(_) => Ok(()),
         }
     }
 }

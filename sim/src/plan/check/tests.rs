@@ -88,6 +88,8 @@ fn knobs_are_within_bounds() {
     refuses("knobs.apply_lag", |plan| plan.knobs.apply_lag = Spread::millis(0, 1_001));
     refuses("knobs.client_timeout", |plan| plan.knobs.client_timeout = Span::ZERO);
     refuses("knobs.client_timeout", |plan| plan.knobs.client_timeout = AGES);
+    refuses("knobs.client_patience", |plan| plan.knobs.client_patience = Span::ZERO);
+    refuses("hush", |plan| _ = plan.act(Act::Hush(AGES)));
 }
 
 #[test]

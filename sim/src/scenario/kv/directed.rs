@@ -5,7 +5,7 @@
 use super::super::raft::directed::{MOMENT, s, servers, stage};
 use super::usual::{answered, ask, get, idle, put};
 use super::{Act, Draw, Plan, Scenario, Selector, Span};
-use crate::plan::{KvOp, What};
+use crate::plan::{KvOp, ReadMode, What};
 use crate::raft::Part;
 
 /// The scenarios.
@@ -40,6 +40,16 @@ pub const SCENARIOS: &[Scenario] = &[
         "kv-read-at-a-deposed-leader",
         "A client reads from a leader that was deposed without knowing it.",
         deposed_read,
+    ),
+    Scenario::directed(
+        "kv-read-at-a-leader-that-does-not-know",
+        "A new leader has an entry that was acknowledged, does not know that it is committed, and is read from.",
+        ignorant_read,
+    ),
+    Scenario::directed(
+        "kv-read-under-a-late-lease",
+        "The answers to a leader's heartbeats are late, and another is elected before they come.",
+        late_lease,
     ),
 ];
 
@@ -112,7 +122,7 @@ fn deposed_writes(draw: &mut Draw) -> Plan {
     let (of_the_old, of_the_new) = (2..=8, 9..=10);
     let mut plan = cluster(draw, &clients);
     // They wait for their answers until all is over.
-    plan.knobs.client_timeout = Span::secs(8);
+    (plan.knobs.client_timeout, plan.knobs.client_patience) = (Span::secs(8), Span::secs(60));
     for client in of_the_old.clone() {
         plan.act(ask(client, put("mine", "0")));
         answered(&mut plan, client, 1);
@@ -148,6 +158,45 @@ fn deposed_read(draw: &mut Draw) -> Plan {
     plan.disconnect(s(1)).lead(2).act(ask(2, put("k", "new;")));
     answered(&mut plan, 2, 1);
     plan.act(ask(1, get("k"))).sleep(Span::secs(1)).connect(s(1));
+    answered(&mut plan, 1, 2);
+    plan
+}
+
+fn ignorant_read(draw: &mut Draw) -> Plan {
+    let mut plan = cluster(draw, &[s(1), s(2)]);
+    plan.knobs.empty_heartbeats = true;
+    plan.sleep(Span::secs(1)).hold("acknowledgements", Part::AppendReply, servers([2, 3]), s(1));
+    plan.act(ask(1, append("k", "1;"))).sleep(MOMENT);
+    // The first leader will know that it is committed, and tell its client, and nobody else.
+    plan.act(Act::Cut { from: s(1), to: servers([2, 3]) }).release("acknowledgements");
+    answered(&mut plan, 1, 2);
+    // What the second one puts into its log does not come across, and its heartbeats are refused for the lack of it: so it
+    // is confirmed as the leader before anything of its own is committed.
+    let (name, parts) = ("first append".into(), vec![Part::Append]);
+    plan.act(Act::Rule { name, from: s(2), to: s(3), parts, chance: None, skip: 0, take: Some(1), what: What::Drop });
+    plan.act(Act::ClockJump { who: s(2), by: Span::secs(30) }).wait_leader(s(2)).act(ask(2, get("k")));
+    answered(&mut plan, 2, 1);
+    plan.act(Act::Heal);
+    plan
+}
+
+/// Who answers the heartbeats takes part in no election for ten seconds after the last one that it has heard, and by
+/// then the lease is over. From when the answers come it would last longer than that. The one whose clock is put
+/// forward does not answer heartbeats any more; if it did, that alone would break the lease, as jumps of clocks do.
+fn late_lease(draw: &mut Draw) -> Plan {
+    let mut plan = stage(draw, 3);
+    plan.knobs.reads = ReadMode::Lease;
+    plan.clients = idle(&[s(1), servers([2, 3])]);
+    // Nobody votes before that either: a server may have heard a leader just before it restarted.
+    plan.sleep(Span::secs(10)).lead(1).act(ask(1, put("k", "old;")));
+    answered(&mut plan, 1, 1);
+    plan.split(s(1), s(2)).hold("answers", Part::AppendReply, s(3), s(1)).sleep(Span::secs(1));
+    plan.act(Act::Cut { from: s(1), to: s(3) }).sleep(Span::secs(5));
+    plan.release("answers").act(Act::Cut { from: s(3), to: s(1) }).sleep(Span::millis(4_300));
+    plan.act(Act::ClockJump { who: s(2), by: Span::secs(30) }).wait_leader(servers([2, 3]));
+    plan.act(ask(2, put("k", "new;")));
+    answered(&mut plan, 2, 1);
+    plan.act(ask(1, get("k"))).sleep(Span::secs(2)).act(Act::Heal);
     answered(&mut plan, 1, 2);
     plan
 }

@@ -25,6 +25,8 @@ impl Draw {
         let mut plan = self.plan_with_knobs(servers);
         // The service has a state of its own, and takes its own snapshots.
         plan.knobs.snapshot_every = None;
+        // Some clients give up while what they asked for is still under way.
+        plan.knobs.client_patience = *self.rng.pick(&[Span::secs(8), Span::secs(8), Span::secs(8), Span::secs(1)]);
         plan
     }
 }
@@ -44,6 +46,12 @@ impl Plan {
             self.sleep(Span::millis(pause));
         }
         self.act(Act::Heal)
+    }
+
+    /// Clients are quiet for a while.
+    fn hush(&mut self, draw: &mut Draw) -> &mut Plan {
+        let span = Span::millis(draw.rng.within(500..=2_000));
+        self.act(Act::Hush(span)).sleep(Span::millis(draw.rng.below(500)))
     }
 
     /// All servers go down at once and come back a moment later.

@@ -2,7 +2,7 @@
 
 use super::super::raft::chaos::chaos;
 use super::{Act, Draw, ELECTION, Load, Mix, Plan, Scenario, Selector, Span, unreliable};
-use crate::plan::ReadMode;
+use crate::plan::{Fault, ReadMode};
 use labrpc::NodeId;
 
 /// The scenarios.
@@ -35,7 +35,7 @@ fn minority_clients(draw: &mut Draw) -> Plan {
         plan.clients.extend(load.draw(draw, first));
     }
     for _ in 0..3 {
-        plan.partition_again(draw, 3).sleep(ELECTION);
+        plan.partition_again(draw, 3).hush(draw).sleep(ELECTION);
     }
     plan.sleep(ELECTION);
     plan
@@ -49,7 +49,8 @@ fn all_sorts(draw: &mut Draw) -> Plan {
     for _ in 0..3 {
         plan.partition_again(draw, 2);
         let power = draw.rng.chance(500_000);
-        plan.restart_all(power).sleep(ELECTION);
+        // Who comes back must find its way without a client's help.
+        plan.hush(draw).restart_all(power).sleep(ELECTION);
     }
     plan.await_clients();
     plan
@@ -81,6 +82,9 @@ fn reads(draw: &mut Draw, mode: ReadMode) -> Plan {
         plan.act(act).sleep(Span::millis(draw.rng.within(300..=1_500)));
         plan.act(Act::Resume(old.clone())).connect(old.clone()).act(Act::Heal);
         plan.sleep(Span::millis(draw.rng.within(100..=500)));
+        if draw.rng.chance(300_000) {
+            plan.hush(draw);
+        }
     }
     plan.sleep(ELECTION);
     plan
@@ -98,8 +102,13 @@ fn expiring_sessions(draw: &mut Draw) -> Plan {
 fn kv_chaos(draw: &mut Draw) -> Plan {
     let mut plan = chaos(draw, false);
     plan.knobs.snapshot_bytes = *draw.rng.pick(&[None, Some(300), Some(1_000), Some(4_000)]);
+    plan.knobs.client_patience = *draw.rng.pick(&[Span::secs(8), Span::secs(8), Span::secs(1)]);
     plan.knobs.reads = *draw.rng.pick(&[ReadMode::Index, ReadMode::Index, ReadMode::Log]);
     plan.clients = Load { mix: Mix::ALL, pause: Span::millis(100), ..Load::of(6, 60) }.draw(draw, 1);
+    for _ in 0..draw.rng.below(3) {
+        let at = Span::micros(draw.rng.below(12_000_000));
+        plan.faults.push(Fault { at, act: Act::Hush(Span::millis(draw.rng.within(500..=3_000))) });
+    }
     let pinned = Load { talks_to: Selector::s(1), pause: Span::millis(100), ..Load::of(1, 60) };
     let first = plan.clients.len() + 1;
     plan.clients.extend(pinned.draw(draw, first));

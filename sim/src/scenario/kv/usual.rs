@@ -59,7 +59,7 @@ pub const SCENARIOS: &[Scenario] = &[
         snapshot_rpc,
     ),
     Scenario::usual("kv-snapshot-size", "Snapshots and logs stay small while values are overwritten.", |draw| {
-        One::new(1).snapshots().overwrites().plan(draw)
+        size(draw)
     }),
     Scenario::usual("kv-speed-with-snapshots", "A thousand operations of one client, with snapshots.", |draw| {
         speed(draw, true)
@@ -93,6 +93,8 @@ const SNAPSHOT_BYTES: u32 = 1_000;
 #[derive(Clone, Copy)]
 struct One {
     clients: u32,
+    /// Operations of each.
+    ops: u32,
     servers: u32,
     keys: u64,
     unreliable: bool,
@@ -104,8 +106,11 @@ struct One {
 
 impl One {
     fn new(clients: u32) -> One {
+        // About as much as the course's clients get done, spread over the time that the faults take.
+        let ops = (600 / clients).clamp(40, 200);
         One {
             clients,
+            ops,
             servers: 5,
             keys: 3,
             unreliable: false,
@@ -150,10 +155,8 @@ impl One {
             plan.net = unreliable();
         }
         plan.knobs.snapshot_bytes = self.snapshots.then_some(SNAPSHOT_BYTES);
-        // About as much as the course's clients get done, spread over the time that the faults take.
-        let ops = (600 / self.clients).clamp(40, 200);
         let mix = if self.overwrites { Mix { append: 0, put: 700, ..Mix::USUAL } } else { Mix::USUAL };
-        plan.clients = Load { keys: self.keys, mix, ..Load::of(self.clients, ops) }.draw(draw, 1);
+        plan.clients = Load { keys: self.keys, mix, ..Load::of(self.clients, self.ops) }.draw(draw, 1);
         for _ in 0..3 {
             if self.partitions {
                 plan.partition_again(draw, 3);
@@ -168,6 +171,17 @@ impl One {
         plan.await_clients();
         plan
     }
+}
+
+/// Bytes that a disk may hold in the end, of more than thirty thousand that were written: as in the course eight times the
+/// log's threshold, however much of that is dead by then, and what is written until the next snapshot; and a snapshot
+/// of a few keys, with another one that is about to replace it.
+const DISK: u64 = 10 * SNAPSHOT_BYTES as u64 + 2 * 500;
+
+fn size(draw: &mut Draw) -> Plan {
+    let mut plan = One { ops: 600, ..One::new(1) }.snapshots().overwrites().plan(draw);
+    plan.then(Step::ExpectDisk { on: Selector::All, at_most: DISK, within: Span::secs(2) });
+    plan
 }
 
 fn speed(draw: &mut Draw, snapshots: bool) -> Plan {
