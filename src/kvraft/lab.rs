@@ -138,8 +138,9 @@ fn directed(bug: Bug) -> (&'static str, &'static str) {
 /// that no state has.
 fn shown(index: Index, content: &[u8]) -> Bytes {
     let digest = digest_of_snapshot(content).unwrap_or(u64::MAX);
-    let snapshot = ServiceSnapshot { index, digest, ballast: Bytes::new() };
-    labgob::encode(&snapshot).expect("it is small").into()
+    // As large as the one that it stands for.
+    let ballast = Bytes::copy_from_slice(content);
+    labgob::encode(&ServiceSnapshot { index, digest, ballast }).expect("it is hardly larger than the other").into()
 }
 
 /// Raft's disk, with snapshots shown by their digests.

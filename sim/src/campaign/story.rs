@@ -36,10 +36,12 @@ pub fn story(replay: &str, job: &Job, found: &Found, report: Option<&Report>, wi
         && let Found::Violation(violation) = found
     {
         let at = violation.at;
-        let lines: Vec<&Line> = report.trace.iter().filter(|line| line.detail < Detail::Machinery).collect();
+        let until = if violation.event == 0 { u64::MAX } else { violation.event };
+        let told = |line: &&Line| line.detail < Detail::Machinery && line.nth <= until;
+        let lines: Vec<&Line> = report.trace.iter().filter(told).collect();
         let shown = &lines[lines.len().saturating_sub(LAST)..];
         let _ = writeln!(text, "  The last {} events (at {:.6} s it was seen):\n", shown.len(), at as f64 / 1e9);
-        text.push_str(&columns(shown, servers(report), width));
+        text.push_str(&columns(shown, report.servers, width));
     }
     let _ = writeln!(text, "\n  Replay it:  {replay}\n  All of it:  {replay} --trace");
     text
@@ -61,10 +63,6 @@ fn last_words(said: &str) -> String {
         said.lines().for_each(|line| _ = writeln!(text, "      {line}"));
     }
     text
-}
-
-fn servers(report: &Report) -> u32 {
-    report.trace.iter().filter_map(|line| line.node).map(|node| node.0).max().unwrap_or(0)
 }
 
 fn explained(violation: &Violation) -> String {
@@ -117,15 +115,18 @@ pub fn replay_command(program: &str, job: &Job) -> String {
 /// A whole trace, down to a level of detail.
 pub fn trace(report: &Report, detail: Detail, width: Width) -> String {
     let lines: Vec<&Line> = report.trace.iter().filter(|line| line.detail <= detail).collect();
-    columns(&lines, servers(report), width)
+    columns(&lines, report.servers, width)
 }
 
-/// A column for each server; what the laboratory does goes across.
+/// A column for each server, and one for all clients; what the laboratory does goes across.
 fn columns(lines: &[&Line], servers: u32, width: Width) -> String {
     let time = 11;
-    let column = ((width.0.saturating_sub(time + 2)) / servers.max(1) as usize).clamp(22, 48);
+    let has_clients = lines.iter().any(|line| line.node.is_some_and(|node| node.0 > servers));
+    let count = servers + u32::from(has_clients);
+    let column = ((width.0.saturating_sub(time + 2)) / count.max(1) as usize).clamp(22, 48);
     let mut text = String::new();
-    let heads: String = (1..=servers).map(|n| format!("{:<column$}", NodeId(n).to_string())).collect();
+    let head = |n| if n > servers { "clients".into() } else { NodeId(n).to_string() };
+    let heads: String = (1..=count).map(|n| format!("{:<column$}", head(n))).collect();
     let _ = writeln!(text, "{:>time$}  {}", "seconds", heads.trim_end());
     let mut last = u64::MAX;
     for line in lines {
@@ -134,10 +135,11 @@ fn columns(lines: &[&Line], servers: u32, width: Width) -> String {
         match line.node.filter(|node| node.0 > 0) {
             None => _ = writeln!(text, "{at:>time$}  == {}", line.text),
             Some(node) => {
-                let indent = (node.0 as usize - 1) * column;
+                let place = node.0.min(count);
+                let indent = (place as usize - 1) * column;
                 // The last column may run on; the others must leave room for their neighbours.
                 let room =
-                    if node.0 == servers { usize::MAX } else { width.0.max(time + 2 + servers as usize * column) };
+                    if place == count { usize::MAX } else { width.0.max(time + 2 + count as usize * column) };
                 let shown: String = line.text.chars().take(room).collect();
                 let _ = writeln!(text, "{at:>time$}  {:indent$}{shown}", "");
             }

@@ -78,13 +78,19 @@ pub fn run_plan(system: &Arc<dyn RaftSystem>, plan: &Plan, record: Record) -> Re
 
 /// What is wrong with what the clients of a key/value service were told, if anything is.
 fn judged(plan: &Plan, history: &History, stamp: Stamp) -> Option<Violation> {
-    let (check, detail) = match lin::check(history, &lin::Kv, lin::Limits::default()) {
+    let muted = |check| plan.mute.iter().any(|mute| mute == check);
+    if muted("linearizability") && muted("undecided") {
+        return None;
+    }
+    let (check, detail, stamp) = match lin::check(history, &lin::Kv, lin::Limits::default()) {
         lin::Verdict::Ok => return None,
-        lin::Verdict::Violated(window) => ("linearizability", words::of_window(history, &window)),
-        lin::Verdict::Unknown(why) => ("undecided", why),
+        lin::Verdict::Violated(window) => {
+            let seen = Stamp { at: Time::from_nanos(window.to.nanos), nth: window.to.nth };
+            ("linearizability", words::of_window(history, &window), seen)
+        }
+        lin::Verdict::Unknown(why) => ("undecided", why, stamp),
     };
-    let muted = plan.mute.iter().any(|mute| mute == check);
-    (!muted).then(|| violated(check, detail, stamp))
+    (!muted(check)).then(|| violated(check, detail, stamp))
 }
 
 fn report(plan: &Plan, finished: Finished<control::Notes>) -> Report {
@@ -126,6 +132,7 @@ fn report(plan: &Plan, finished: Finished<control::Notes>) -> Report {
         marks: watcher.oracle.marks.counts().to_vec(),
         waived: plan.waived.clone(),
         not_checked: watcher.oracle.not_checked(watcher.explains),
+        servers: plan.servers,
         trace: watcher.take_lines(),
         history: watcher.history,
     }

@@ -1,9 +1,11 @@
 //! The story of a run as lines: one an event, in words.
 
-use crate::raft::{DiskFact, WireFacts};
+use super::words::Wants;
+use crate::raft::{DiskFact, RaftSystem, WireFacts};
 use labrpc::sim::{Command, DiskAct, Loss, Observed, Packet, Sending, Stamp};
 use labrpc::{Content, Direction, Event, NodeId, Refusal, Role};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Most lines that are kept; the oldest go first.
 const MOST_LINES: usize = 400_000;
@@ -35,12 +37,33 @@ pub struct Line {
 }
 
 /// Writes events down.
-#[derive(Default)]
 pub(super) struct Recorder {
+    system: Arc<dyn RaftSystem>,
+    /// Nodes behind these are clients.
+    servers: u32,
     lines: VecDeque<Line>,
 }
 
 impl Recorder {
+    pub fn new(system: Arc<dyn RaftSystem>, servers: u32) -> Recorder {
+        Recorder { system, servers, lines: VecDeque::new() }
+    }
+
+    fn name(&self, node: NodeId) -> String {
+        match node.0.checked_sub(self.servers) {
+            Some(client) if client > 0 => format!("C{client}"),
+            _ => node.to_string(),
+        }
+    }
+
+    /// What a command says, with a blank in front.
+    fn command(&self, command: &[u8]) -> String {
+        match self.system.kv() {
+            Some(kv) => kv.explain(command).map_or(String::new(), |entry| format!(" {}", Wants(&entry.call))),
+            None => super::service::describe(command),
+        }
+    }
+
     pub fn into_lines(self) -> Vec<Line> {
         self.lines.into()
     }
@@ -49,6 +72,11 @@ impl Recorder {
         if self.lines.len() == MOST_LINES {
             self.lines.pop_front();
         }
+        // Servers have a column each, all clients one together.
+        let text = match node.filter(|node| node.0 > self.servers) {
+            Some(client) => format!("{}: {text}", self.name(client)),
+            None => text,
+        };
         self.lines.push_back(Line { nth: stamp.nth, at: stamp.at.nanos(), node, detail, text });
     }
 
@@ -59,13 +87,13 @@ impl Recorder {
             Sending::Held => "  (held back)",
             Sending::Lost(why) => loss(why),
         };
-        let text = format!("-> {} {}{fate}", packet.to, message(packet, wire));
+        let text = format!("-> {} {}{fate}", self.name(packet.to), message(packet, wire));
         self.write(stamp, Some(packet.from), Detail::Message, text);
     }
 
     pub fn delivered(&mut self, stamp: Stamp, packet: &Packet, wire: Option<&WireFacts>) {
         let copy = if packet.copy { "  (a copy)" } else { "" };
-        let text = format!("<- {} {}{copy}", packet.from, message(packet, wire));
+        let text = format!("<- {} {}{copy}", self.name(packet.from), message(packet, wire));
         self.write(stamp, Some(packet.to), Detail::Message, text);
     }
 
@@ -84,11 +112,13 @@ impl Recorder {
         let (node, detail, text) = match seen {
             Observed::Sent { .. } | Observed::Delivered { .. } => return,
             Observed::Lost { packet, why } => {
-                let text = format!("x {} from {}{}", called(packet), packet.from, loss(*why));
+                let text = format!("x {} from {}{}", called(packet), self.name(packet.from), loss(*why));
                 (Some(packet.to), Detail::Message, text)
             }
             Observed::Idle { node } => (Some(*node), Detail::Machinery, "waits".into()),
-            Observed::Emitted { node, event } => (Some(*node), importance(event), self::event(event)),
+            Observed::Emitted { node, event } => {
+                (Some(*node), importance(event), self::event(event, |command| self.command(command)))
+            }
             Observed::Timer { node } => (Some(*node), Detail::Machinery, "timer".into()),
             Observed::Disk { node, act, file, bytes } => (Some(*node), Detail::Machinery, disk(*act, file, *bytes)),
             Observed::Booting { node, boot } => (Some(*node), Detail::Story, format!("BOOT no. {boot}")),
@@ -213,7 +243,7 @@ fn importance(event: &Event) -> Detail {
 }
 
 /// An event in words.
-fn event(event: &Event) -> String {
+fn event(event: &Event, in_words: impl Fn(&[u8]) -> String) -> String {
     match event {
         Event::Recovered { term, vote, snapshot: (snapshot, _), last: (last, last_term) } => {
             format!("starts: {term}, vote {}, snapshot {snapshot}, log ends {last}@{last_term}", name(*vote))
@@ -239,7 +269,7 @@ fn event(event: &Event) -> String {
         Event::Appended { index, term, content } => {
             let what = match content {
                 Content::Noop => " no-op".into(),
-                Content::Command(command) => super::service::describe(command),
+                Content::Command(command) => in_words(command),
                 Content::Membership(_) => " membership".into(),
             };
             format!("log + {index}@{term}{what}")

@@ -52,6 +52,8 @@ pub struct Report {
     pub waived: Vec<String>,
     /// Checks that could not be made, since the implementation does not tell enough.
     pub not_checked: Vec<&'static str>,
+    /// How many servers there are. Nodes behind them are clients.
+    pub servers: u32,
     /// Every event, if they were recorded.
     pub trace: Vec<Line>,
     /// What clients of a key/value service did and were told; with the faults meanwhile, if events were recorded.

@@ -307,14 +307,16 @@ impl Control {
             on.iter().map(|node| (held(node), node)).max()
         };
         let deadline = self.lab.now() + patience.0;
-        let small = |control: &mut Control| largest(control).is_none_or(|(bytes, _)| bytes <= at_most).then_some(());
+        let small =
+            |control: &mut Control| largest(control).is_none_or(|(bytes, _)| bytes <= at_most).then_some(());
         if self.until(deadline, small).await.is_some() {
             return Ok(());
         }
         match largest(self) {
-            Some((bytes, node)) => {
-                self.violate("disk-size", format!("{node} holds {bytes} bytes after {patience}; {at_most} are allowed"))
-            }
+            Some((bytes, node)) => self.violate(
+                "disk-size",
+                format!("{node} holds {bytes} bytes after {patience}; {at_most} are allowed"),
+            ),
             None => Ok(()),
         }
     }

@@ -108,7 +108,7 @@ impl Watcher {
             served: Index(0),
             traffic: Vec::new(),
             waiters: Vec::new(),
-            recorder: (record == Record::Everything).then(Recorder::default),
+            recorder: (record == Record::Everything).then(|| Recorder::new(system.clone(), plan.servers)),
             facts: Vec::new(),
             history: History::default(),
             open: BTreeMap::new(),

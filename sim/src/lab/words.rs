@@ -37,8 +37,16 @@ pub(super) struct Asks<'a>(pub u32, pub &'a Call);
 
 impl fmt::Display for Asks<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "client {} asks: ", self.0)?;
-        match self.1 {
+        write!(f, "client {} asks: {}", self.0, Wants(self.1))
+    }
+}
+
+/// What is to be done.
+pub(super) struct Wants<'a>(pub &'a Call);
+
+impl fmt::Display for Wants<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
             Call::Get { key } => write!(f, "get {}", Text(key)),
             Call::Put { key, value } => write!(f, "put {} {}", Text(key), Text(value)),
             Call::Append { key, value } => write!(f, "append to {} {}", Text(key), Text(value)),

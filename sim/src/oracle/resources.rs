@@ -2,6 +2,9 @@
 
 use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
 use crate::plan::Plan;
+use crate::raft::DiskFact;
+use labrpc::{Content, Index};
+use std::collections::VecDeque;
 
 static CARD: Card = Card {
     id: "resources",
@@ -9,7 +12,7 @@ static CARD: Card = Card {
                time and work",
     source: "§7; the course's tests of log size and message counts",
     lesson: "A system that never forgets, or that retries without end, works until the night when it does not.",
-    watches: &[Sort::Applied],
+    watches: &[Sort::Applied, Sort::StoresEntry, Sort::StoresCut, Sort::StoresSnapshot],
     when: When::After,
     needs: Needs::Nothing,
 };
@@ -26,9 +29,53 @@ const SLACK: u64 = 160;
 const PER_PAIR_AND_SECOND: f64 = 120.0;
 const PER_PAIR_AND_ENTRY: f64 = 12.0;
 
+/// The same for a service that counts bytes: beyond twice what makes a snapshot due, what arrives while one is being
+/// written. Of 390 green runs none held more than makes one due.
+const SLACK_BYTES: u64 = 4_000;
+
+/// What the commands on a disk take, and the last snapshot.
+#[derive(Clone, Default)]
+struct Held {
+    commands: VecDeque<(Index, u64)>,
+    bytes: u64,
+    snapshot: u64,
+}
+
+impl Held {
+    fn learn(&mut self, fact: &DiskFact) {
+        match fact {
+            DiskFact::Entry { index, content: Content::Command(command), .. } => {
+                self.commands.push_back((*index, command.len() as u64));
+                self.bytes += command.len() as u64;
+            }
+            DiskFact::Cut { from } => {
+                while let Some((_, bytes)) = self.commands.pop_back_if(|(index, _)| *index >= *from) {
+                    self.bytes -= bytes;
+                }
+            }
+            DiskFact::Snapshot { index, content, .. } => {
+                while let Some((_, bytes)) = self.commands.pop_front_if(|(covered, _)| *covered <= *index) {
+                    self.bytes -= bytes;
+                }
+                self.snapshot = content.len() as u64;
+            }
+            DiskFact::Entry { .. } | DiskFact::Hard { .. } => {}
+        }
+    }
+
+    /// What the commands up to there take.
+    fn up_to(&self, applied: Index) -> u64 {
+        let waiting = self.commands.iter().rev().take_while(|(index, _)| *index > applied);
+        self.bytes - waiting.map(|(_, bytes)| bytes).sum::<u64>()
+    }
+}
+
 /// See the card.
 pub struct Resources {
     threshold: Option<u64>,
+    threshold_bytes: Option<u64>,
+    /// By server; only where bytes are counted.
+    held: Vec<Held>,
     /// Clients that talk to servers over the same network.
     clients: usize,
 }
@@ -37,7 +84,9 @@ impl Resources {
     /// The bounds for a plan.
     pub fn new(plan: &Plan) -> Resources {
         let clients = plan.clients.iter().filter(|client| client.is_kv()).count();
-        Resources { threshold: plan.knobs.snapshot_every.map(u64::from), clients }
+        let held = vec![Held::default(); plan.servers as usize + 1];
+        let threshold_bytes = plan.knobs.snapshot_bytes.map(u64::from);
+        Resources { threshold: plan.knobs.snapshot_every.map(u64::from), threshold_bytes, held, clients }
     }
 }
 
@@ -47,6 +96,9 @@ impl Invariant for Resources {
     }
 
     fn after(&mut self, known: &Known, fact: &Fact<'_>) -> Verdict {
+        if let Some(threshold) = self.threshold_bytes {
+            self.bytes(fact, threshold)?;
+        }
         let (Fact::Applied { node, index, .. }, Some(threshold)) = (fact, self.threshold) else { return Ok(()) };
         let base = known.server(*node).durable.log.base;
         let held = index.0.saturating_sub(base.0);
@@ -72,10 +124,33 @@ impl Invariant for Resources {
     }
 }
 
+impl Resources {
+    fn bytes(&mut self, fact: &Fact<'_>, threshold: u64) -> Verdict {
+        match fact {
+            Fact::Durable { node, fact } => self.held[node.slot()].learn(fact),
+            Fact::Applied { node, index, .. } => {
+                let held = &self.held[node.slot()];
+                let due = threshold.max(held.snapshot);
+                let allowed = THRESHOLDS * due + SLACK_BYTES;
+                // What waits to be applied is counted only where it could matter.
+                if held.bytes > allowed && held.up_to(*index) > allowed {
+                    let bytes = held.up_to(*index);
+                    return Err(format!(
+                        "{node} holds {bytes} bytes of applied commands in its log; a snapshot is due every {due}"
+                    ));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::Story;
     use super::*;
+    use labrpc::Term;
 
     #[test]
     fn a_log_that_is_never_compacted_is_seen() {
@@ -89,9 +164,30 @@ mod tests {
 
     #[test]
     fn a_storm_of_messages_is_seen_at_the_end() {
-        let mut resources = Resources { threshold: None, clients: 0 };
+        let mut resources = Resources::new(&Plan::default());
         let known = Known::new(3);
         assert_eq!(resources.at_end(&known, 10.0, 5_000), Ok(()));
         assert!(resources.at_end(&known, 10.0, 10_000).is_err());
+    }
+
+    #[test]
+    fn where_bytes_count_they_are_counted() {
+        let mut plan = Plan::default();
+        plan.knobs.snapshot_bytes = Some(1_000);
+        let mut story = Story::new(1, Resources::new(&plan));
+        let command = "a".repeat(100);
+        let most = (THRESHOLDS * 1_000 + SLACK_BYTES) / 100;
+        for index in 1..=most {
+            story.holds(1, index, 1, &command);
+            assert_eq!(story.applies(1, index, &command), Ok(()));
+        }
+        for index in most + 1..=most + 5 {
+            story.holds(1, index, 1, &command);
+        }
+        story.stores(1, DiskFact::Cut { from: Index(most + 2) }).unwrap();
+        assert!(story.applies(1, most + 1, &command).unwrap_err().contains("due every 1000"));
+        let snapshot = DiskFact::Snapshot { index: Index(most), term: Term(1), content: Default::default() };
+        story.stores(1, snapshot).unwrap();
+        assert_eq!(story.applies(1, most + 1, &command), Ok(()));
     }
 }

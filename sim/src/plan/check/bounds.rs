@@ -327,9 +327,7 @@ impl Bounds<'_> {
             }
             Step::ExpectCommitted { within, .. }
             | Step::AwaitClients { within }
-            | Step::ExpectDisk { within, .. } => {
-                self.patience(&format!("{place}.within"), *within)
-            }
+            | Step::ExpectDisk { within, .. } => self.patience(&format!("{place}.within"), *within),
             Step::ExpectCount { at_least: Some(least), at_most: Some(most), .. } if least > most => {
                 refuse(place, format!("at least {least} and at most {most}"))
             }

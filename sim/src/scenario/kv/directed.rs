@@ -173,7 +173,16 @@ fn ignorant_read(draw: &mut Draw) -> Plan {
     // What the second one puts into its log does not come across, and its heartbeats are refused for the lack of it: so it
     // is confirmed as the leader before anything of its own is committed.
     let (name, parts) = ("first append".into(), vec![Part::Append]);
-    plan.act(Act::Rule { name, from: s(2), to: s(3), parts, chance: None, skip: 0, take: Some(1), what: What::Drop });
+    plan.act(Act::Rule {
+        name,
+        from: s(2),
+        to: s(3),
+        parts,
+        chance: None,
+        skip: 0,
+        take: Some(1),
+        what: What::Drop,
+    });
     plan.act(Act::ClockJump { who: s(2), by: Span::secs(30) }).wait_leader(s(2)).act(ask(2, get("k")));
     answered(&mut plan, 2, 1);
     plan.act(Act::Heal);
