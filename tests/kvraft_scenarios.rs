@@ -1,16 +1,14 @@
 //! The key/value service in the laboratory: the course's scenarios of parts 3A and 3B, and those that ports left out, each
 //! over some seeds, each checked for linearizability. `SHARDLAB_SEEDS=1000` makes it a long test.
 
-use shardlab::kvraft::lab::ShardlabKv;
-use sim::scenario::{Group, Suite};
-use std::sync::Arc;
+mod common;
+
+use common::kvraft;
+use sim::lab::Record;
+use sim::scenario::Group;
 
 /// Seeds of each scenario unless `SHARDLAB_SEEDS` says otherwise.
 const SEEDS: u64 = 5;
-
-fn kvraft() -> Suite {
-    sim::scenario::kv::suite(Arc::new(ShardlabKv))
-}
 
 fn all_pass(group: Group) {
     let suite = kvraft();
@@ -49,4 +47,24 @@ fn each_directed_scenario_kills_its_bug_by_the_named_check() {
         }
     }
     assert!(killed >= 9, "only {killed} bugs have a scenario of their own");
+}
+
+/// What is seen in the first false answer, held against the log, is also seen by who knows nothing but what clients were
+/// told.
+#[cfg(feature = "zoo")]
+#[test]
+fn what_the_log_gives_away_the_clients_see_too() {
+    let suite = kvraft();
+    for bug in suite.system.bugs() {
+        if let Some((name, "ack-honest")) = bug.directed {
+            let scenario = suite.scenario(name).expect("it is in the suite");
+            for seed in 0..3 {
+                let mut plan = suite.plan(scenario, seed, Some(bug.name));
+                plan.mute.push("ack-honest".into());
+                let report = sim::testing::run_watched(&suite.system, &plan, Record::Nothing);
+                let seen = report.violation().map(|violation| violation.check.as_str());
+                assert_eq!(seen, Some("linearizability"), "{} in {name}, seed {seed}", bug.name);
+            }
+        }
+    }
 }

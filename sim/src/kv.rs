@@ -14,9 +14,13 @@ pub trait KvSystem: Send + Sync {
     /// A clerk on a client's node.
     fn clerk(&self, env: Env, setup: ClerkSetup) -> Box<dyn KvClerk>;
 
-    /// The operation that an entry of the log holds, if it holds one. A service that explains its log names in every
-    /// answer the entry that it comes from, and reports what it executes ([`crate::raft::ApplyMsg::State`]): then
-    /// answers are held against the log.
+    /// Whether it explains its log: it names in every answer the entry that it comes from, and reports what it executes
+    /// ([`crate::raft::ApplyMsg::State`]). Then answers are held against the log.
+    fn explains(&self) -> bool {
+        false
+    }
+
+    /// The operation that an entry of the log holds, if it holds one; for those who explain their log.
     fn explain(&self, command: &[u8]) -> Option<Entry> {
         let _ = command;
         None

@@ -128,6 +128,7 @@ fn directed(bug: Bug) -> (&'static str, &'static str) {
         Bug::DedupNotInSnapshot => ("kv-many-small-snapshots", "snapshot-honest"),
         Bug::ReplyByIndexOnly => ("kv-writes-at-a-deposed-leader", "ack-honest"),
         Bug::AckOnAppend => ("kv-write-at-an-isolated-leader", "ack-honest"),
+        Bug::EachRetryIsLogged => ("kv-retries-at-a-slow-leader", "progress"),
         Bug::LocalRead => ("kv-read-at-a-deposed-leader", "ack-honest"),
         Bug::ReadIndexBeforeTermCommit => ("kv-read-at-a-leader-that-does-not-know", "ack-honest"),
         Bug::LeaseFromReceipt => ("kv-read-under-a-late-lease", "ack-honest"),
@@ -187,6 +188,10 @@ impl KvSystem for ShardlabKv {
         let bug = setup.bug.as_deref().and_then(Bug::of_name);
         let patience = patience(&setup.knobs, bug);
         Box::new(LabClerk { clerk: Clerk::new(env.clone(), setup.servers, patience), env, patience })
+    }
+
+    fn explains(&self) -> bool {
+        true
     }
 
     fn explain(&self, bytes: &[u8]) -> Option<Entry> {

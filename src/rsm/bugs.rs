@@ -22,6 +22,9 @@ bugs! { ($) rsm ALL
     RetryNewSeq = "retry-new-seq",
 
     // Answers.
+    /// Each retry of a command that is under way, and each read, goes into the log again: all is well but for the cluster,
+    /// which becomes slower the more its clients insist.
+    EachRetryIsLogged = "each-retry-is-logged",
     /// Whatever is applied at the index where a command was to stand answers it, though it be another's (thesis
     /// 3.5: an entry is named by index and term).
     ReplyByIndexOnly = "reply-by-index-only",

@@ -63,6 +63,8 @@ pub struct Clerk<M: StateMachine> {
     session: Option<SessionId>,
     /// The number of the last command.
     seq: u64,
+    /// The name of its last registration: a random number at first, for a client that restarts is another one.
+    registrations: u64,
     machine: PhantomData<fn() -> M>,
 }
 
@@ -76,7 +78,8 @@ impl<M: StateMachine> Clerk<M> {
     /// If there is none.
     pub fn new(env: Env, servers: Vec<NodeId>, kinds: Kinds, config: Patience) -> Clerk<M> {
         assert!(!servers.is_empty(), "a service has servers");
-        Clerk { env, servers, kinds, config, leader: 0, session: None, seq: 0, machine: PhantomData }
+        let registrations = env.rng("clerk").below(u64::MAX / 2);
+        Clerk { env, servers, kinds, config, leader: 0, session: None, seq: 0, registrations, machine: PhantomData }
     }
 
     /// From now on the clerk tries for so long.
@@ -123,7 +126,8 @@ impl<M: StateMachine> Clerk<M> {
 
     /// A session that is asked for twice is registered twice; the one that nobody uses is evicted in time.
     async fn register(&mut self, deadline: Time) -> Result<SessionId, Failure> {
-        match self.ask(Request::Register, deadline).await? {
+        self.registrations += 1;
+        match self.ask(Request::Register { nonce: self.registrations }, deadline).await? {
             Response::Registered(session) => {
                 (self.session, self.seq) = (Some(session), 0);
                 Ok(session)

@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Request<C, Q> {
     /// A session, to send commands in.
-    Register,
+    Register {
+        /// The same at every retry, and no other registration's of this client.
+        nonce: u64,
+    },
     /// Do this, once.
     Operate {
         /// In which session.
@@ -75,7 +78,7 @@ impl Kinds {
     /// The kind of a request.
     pub fn of<C, Q>(&self, request: &Request<C, Q>) -> Kind {
         match request {
-            Request::Register => self.register,
+            Request::Register { .. } => self.register,
             Request::Operate { .. } => self.operate,
             Request::Query(_) => self.query,
         }

@@ -9,12 +9,14 @@
 //! * [`Sessions`] in `sessions`: how a command that is sent twice happens once (§8, thesis 6.3);
 //! * [`Replica`] in `replica`: state machine and sessions together, as the log moves them;
 //! * `message`: what clients and servers say to each other;
+//! * `callers`: who waits for what comes of an operation, however often it was sent;
 //! * `server`: the driver between a replica, its [`crate::raft::Node`] and its clients;
 //! * `clerk`: the client's side, which finds the leader and tries again.
 //!
 //! All but `server` and `clerk` is pure.
 
 pub(crate) mod bugs;
+pub(crate) mod callers;
 pub mod chunks;
 pub mod clerk;
 pub(crate) mod config;

@@ -6,6 +6,7 @@
 //! term, since another leader's entry may stand there in the end.
 
 use super::bugs::bug;
+use super::callers::{Callers, Name};
 use super::config::{Config, Reads};
 use super::machine::{StateMachine, TooLarge};
 use super::message::{Request, Response};
@@ -83,9 +84,11 @@ impl Server {
             replica: Replica::new(config),
             log_bytes: 0,
             snapshot_bytes: 0,
+            callers: Callers::default(),
             starts: VecDeque::new(),
             waiters: BTreeMap::new(),
             readers: Vec::new(),
+            marking: false,
             reads: Vec::new(),
             leads: None,
             acknowledged: BTreeMap::new(),
@@ -102,8 +105,8 @@ impl Server {
 
 /// Who asked something that an entry of the log decides.
 enum Waiter<Q> {
-    /// For what comes of the entry.
-    Caller(labrpc::Request),
+    /// For what comes of the entry: whoever calls for that operation.
+    Callers(Name),
     /// For the state behind it.
     Readers(Vec<(labrpc::Request, Q)>),
 }
@@ -130,11 +133,15 @@ struct Driver<M: StateMachine> {
     /// Bytes of the log since the last snapshot, and of that.
     log_bytes: u64,
     snapshot_bytes: u64,
+    /// Who calls for the operations that are under way.
+    callers: Callers,
     /// Answered in this order.
     starts: VecDeque<Start<M::Query>>,
     waiters: BTreeMap<(Index, Term), Waiter<M::Query>>,
-    /// Queries that have come and were not given to a read yet.
+    /// Queries that have come and were not given to a read, or a mark, yet.
     readers: Vec<(labrpc::Request, M::Query)>,
+    /// A mark is under way.
+    marking: bool,
     reads: Vec<Read<M::Query>>,
     /// The term that it leads, when it last looked.
     leads: Option<Term>,
@@ -158,6 +165,7 @@ impl<M: StateMachine> Driver<M> {
                 Err(why) => return Poll::Ready(why),
             }
             went_on |= self.poll_reads(context);
+            went_on |= self.mark();
             // What was delivered by now is answered by what came of it; the rest is lost with the leadership.
             self.notice_leadership();
             if !went_on {
@@ -173,17 +181,18 @@ impl<M: StateMachine> Driver<M> {
         while let Poll::Ready(request) = self.env.poll_accept(context) {
             any = true;
             match labgob::decode(&request.body) {
-                Ok(Request::Register) => {
+                Ok(Request::Register { nonce }) => {
                     let command = LogCommand::Register { room: self.config.max_sessions };
-                    self.start(command, Waiter::Caller(request));
+                    self.call(Name::Register(request.from, nonce), request, command);
                 }
                 Ok(Request::Operate { session, seq, command }) => {
                     if let Err(refused) = M::admit(&command) {
                         self.respond(&request, Response::TooLarge(refused));
                     } else if let Some(outcome) = self.replica.recall(session, seq) {
-                        self.report(&request, &outcome);
+                        self.respond(&request, self.response(&outcome));
                     } else {
-                        self.start(LogCommand::Operate { session, seq, command }, Waiter::Caller(request));
+                        let name = Name::Operate(session, seq);
+                        self.call(name, request, LogCommand::Operate { session, seq, command });
                     }
                 }
                 Ok(Request::Query(query)) if bug!(self, LocalRead) && self.node.state().1 => {
@@ -193,14 +202,30 @@ impl<M: StateMachine> Driver<M> {
                 Err(_) => self.respond(&request, Response::Malformed),
             }
         }
-        if !self.readers.is_empty() {
+        if self.config.reads == Reads::Confirmed && !self.readers.is_empty() {
             let readers = std::mem::take(&mut self.readers);
-            match self.config.reads {
-                Reads::Confirmed => self.reads.push(Read { asked: self.node.ask_read(), readers }),
-                Reads::ThroughLog => self.start(LogCommand::Mark, Waiter::Readers(readers)),
-            }
+            self.reads.push(Read { asked: self.node.ask_read(), readers });
         }
         any
+    }
+
+    /// Puts a mark into the log for all reads that wait for one. There is one at a time: reads that come while it is
+    /// under way were asked after it, and share the next. So a log that is slow is not filled with marks.
+    fn mark(&mut self) -> bool {
+        let due = !self.readers.is_empty() && (!self.marking || bug!(self, EachRetryIsLogged));
+        if due {
+            self.marking = true;
+            let readers = std::mem::take(&mut self.readers);
+            self.start(LogCommand::Mark, Waiter::Readers(readers));
+        }
+        due
+    }
+
+    /// Somebody calls for an operation, which goes into the log unless it is on its way already.
+    fn call(&mut self, name: Name, caller: labrpc::Request, command: LogCommand<M::Command>) {
+        if self.callers.join(name, caller) || bug!(self, EachRetryIsLogged) {
+            self.start(command, Waiter::Callers(name));
+        }
     }
 
     /// Asks Raft to take a command.
@@ -241,8 +266,8 @@ impl<M: StateMachine> Driver<M> {
         let outcomes = self.acknowledged.iter().map(|(index, command)| guess.apply(*index, command));
         let outcome = outcomes.last().expect("one was just put there");
         match waiter {
-            Waiter::Caller(request) => self.report(&request, &outcome),
-            Waiter::Readers(readers) => self.read(readers),
+            Waiter::Callers(name) => self.report(name, &outcome),
+            Waiter::Readers(readers) => self.read_at_mark(readers),
         }
     }
 
@@ -326,8 +351,8 @@ impl<M: StateMachine> Driver<M> {
                     assert!(index <= self.replica.applied(), "a read is confirmed when its index is applied");
                     self.read(readers);
                 }
-                Err(Unavailable::NoEntryOfTerm) => self.start(LogCommand::Mark, Waiter::Readers(readers)),
-                Err(refusal) => self.refuse(Waiter::Readers(readers), refusal),
+                Err(Unavailable::NoEntryOfTerm) => self.readers.extend(readers),
+                Err(refusal) => self.refuse_readers(&readers, refusal),
             }
         }
         any
@@ -347,8 +372,8 @@ impl<M: StateMachine> Driver<M> {
                 continue;
             }
             match waiter {
-                Waiter::Caller(request) => self.report(&request, outcome),
-                Waiter::Readers(readers) => self.read(readers),
+                Waiter::Callers(name) => self.report(name, outcome),
+                Waiter::Readers(readers) => self.read_at_mark(readers),
             }
         }
     }
@@ -373,24 +398,31 @@ impl<M: StateMachine> Driver<M> {
     fn give_up(&mut self, waiter: Waiter<M::Query>) {
         let leader = self.leader();
         match waiter {
-            Waiter::Caller(request) => self.respond(&request, Response::Unknown(leader)),
+            Waiter::Callers(name) => self.answer(name, &Response::Unknown(leader)),
+            // Nothing is written for a read: it was merely not answered.
             readers => self.refuse(readers, Unavailable::NotLeader(leader)),
         }
     }
 
     /// Nothing was done.
-    fn refuse(&self, waiter: Waiter<M::Query>, refusal: Unavailable) {
-        let response = || match refusal {
-            Unavailable::NotLeader(leader) => Response::NotLeader(leader),
-            Unavailable::TooLarge(size) => {
-                Response::TooLarge(TooLarge { size: size as u64, limit: raft::MAX_COMMAND as u64 })
-            }
-            Unavailable::Busy | Unavailable::NoEntryOfTerm => Response::Busy,
-        };
+    fn refuse(&mut self, waiter: Waiter<M::Query>, refusal: Unavailable) {
         match waiter {
-            Waiter::Caller(request) => self.respond(&request, response()),
-            Waiter::Readers(readers) => readers.iter().for_each(|(request, _)| self.respond(request, response())),
+            Waiter::Callers(name) => self.answer(name, &refused(refusal)),
+            Waiter::Readers(readers) => {
+                self.marking = false;
+                self.refuse_readers(&readers, refusal);
+            }
         }
+    }
+
+    fn refuse_readers(&self, readers: &[(labrpc::Request, M::Query)], refusal: Unavailable) {
+        readers.iter().for_each(|(request, _)| self.respond(request, refused(refusal)));
+    }
+
+    /// The mark of these reads was applied.
+    fn read_at_mark(&mut self, readers: Vec<(labrpc::Request, M::Query)>) {
+        self.marking = false;
+        self.read(readers);
     }
 
     /// Answers queries from the state as it is.
@@ -401,19 +433,41 @@ impl<M: StateMachine> Driver<M> {
         }
     }
 
-    fn report(&self, request: &labrpc::Request, outcome: &Outcome<M::Reply>) {
-        let response = match outcome {
+    fn report(&mut self, name: Name, outcome: &Outcome<M::Reply>) {
+        let response = self.response(outcome);
+        self.answer(name, &response);
+    }
+
+    fn response(&self, outcome: &Outcome<M::Reply>) -> Response<M::Reply, M::Answer> {
+        match outcome {
             Outcome::Registered(session) => Response::Registered(*session),
             Outcome::Done(index, reply) => Response::Done { index: *index, reply: reply.clone() },
             Outcome::Expired => Response::Expired,
             Outcome::Stale => Response::Stale,
             Outcome::Nothing => Response::Unknown(self.leader()),
-        };
-        self.respond(request, response);
+        }
+    }
+
+    /// Whoever calls for an operation is told the same.
+    fn answer(&mut self, name: Name, response: &Response<M::Reply, M::Answer>) {
+        for caller in self.callers.leave(name) {
+            self.respond(&caller, response.clone());
+        }
     }
 
     fn respond(&self, request: &labrpc::Request, response: Response<M::Reply, M::Answer>) {
         let body = labgob::encode(&response).expect("answers are far below the limit");
         self.env.reply(request, body);
+    }
+}
+
+/// What is said where nothing was done.
+fn refused<R, A>(refusal: Unavailable) -> Response<R, A> {
+    match refusal {
+        Unavailable::NotLeader(leader) => Response::NotLeader(leader),
+        Unavailable::TooLarge(size) => {
+            Response::TooLarge(TooLarge { size: size as u64, limit: raft::MAX_COMMAND as u64 })
+        }
+        Unavailable::Busy | Unavailable::NoEntryOfTerm => Response::Busy,
     }
 }

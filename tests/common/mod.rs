@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_macros, unused_imports, reason = "each test program uses a part of it")]
 
+use shardlab::kvraft::lab::ShardlabKv;
 use shardlab::raft::lab::ShardlabRaft;
 use sim::scenario::Suite;
 use std::sync::Arc;
@@ -9,6 +10,16 @@ use std::sync::Arc;
 /// This repository's Raft and its scenarios.
 pub fn raft() -> Suite {
     sim::scenario::raft::suite(Arc::new(ShardlabRaft))
+}
+
+/// This repository's key/value service and its scenarios.
+pub fn kvraft() -> Suite {
+    sim::scenario::kv::suite(Arc::new(ShardlabKv))
+}
+
+/// Everything that can be run here.
+pub fn all() -> [Suite; 2] {
+    [raft(), kvraft()]
 }
 
 /// A test for each of these scenarios, and `NAMES` of them.

@@ -94,7 +94,7 @@ impl Watcher {
         let servers = plan.servers as usize + 1;
         let follows = (0..servers).map(|n| (n > 0).then(|| system.clone().follow(NodeId(n as u32)))).collect();
         Watcher {
-            oracle: Oracle::new(plan, system.abilities().own_state),
+            oracle: Oracle::new(plan, &*system),
             violation: None,
             mute: plan.mute.clone(),
             explains: system.explains(),

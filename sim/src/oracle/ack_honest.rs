@@ -154,7 +154,9 @@ mod tests {
 
     impl Service {
         fn new() -> Service {
-            Service(Story::new(1, AckHonest::default()))
+            let mut story = Story::new(1, AckHonest::default());
+            story.known.explains_log = true;
+            Service(story)
         }
 
         /// An entry is executed; without a call, it does nothing.
@@ -243,6 +245,7 @@ mod tests {
     #[test]
     fn where_nobody_explains_the_log_nothing_is_said() {
         let mut service = Service::new();
+        service.0.known.explains_log = false;
         service.asks(1);
         assert_eq!(service.told(1, &append("a"), WRITTEN, 9), Ok(()));
     }

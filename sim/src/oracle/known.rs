@@ -331,9 +331,7 @@ pub struct Known {
     pub emits: bool,
     /// Whether the servers have a state machine of their own.
     pub own_state: bool,
-    /// Whether there are clients of a key/value service.
-    pub has_kv_clients: bool,
-    /// Whether that explains its log.
+    /// Of a key/value service: whether it explains its log.
     pub explains_log: bool,
     /// Of those that have: the digest of the state at each index, as the first of them had it.
     states: BTreeMap<Index, u64>,
@@ -361,7 +359,6 @@ impl Known {
             leaders: BTreeMap::new(),
             emits: false,
             own_state: false,
-            has_kv_clients: false,
             explains_log: false,
             states: BTreeMap::new(),
         }
@@ -455,8 +452,6 @@ impl Known {
                 (server.applied, server.applied_any) = (index, true);
             }
             Fact::State { index, digest, .. } => _ = self.states.entry(index).or_insert(digest),
-            Fact::Asks { .. } => self.has_kv_clients = true,
-            Fact::Executed { .. } => self.explains_log = true,
             Fact::Booting { node, .. } => {
                 let server = &mut self.servers[node.slot()];
                 (server.up, server.memory) = (true, None);

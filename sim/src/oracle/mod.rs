@@ -44,7 +44,8 @@ pub use known::{EMPTY_DIGEST, extend_digest};
 pub use log::{Item, LogView, hash_of};
 pub use marks::{MARKS, Mark, Marks};
 
-use crate::plan::Plan;
+use crate::plan::{Client, Plan};
+use crate::raft::RaftSystem;
 use labrpc::sim::Stamp;
 use serde::{Deserialize, Serialize};
 
@@ -296,6 +297,7 @@ pub struct Oracle {
     pub known: Known,
     /// How often each rare situation was reached.
     pub marks: Marks,
+    has_kv_clients: bool,
     invariants: Vec<Box<dyn Invariant>>,
     /// For each sort of fact, who looks at it before it is known and who after.
     before: [Vec<usize>; Sort::COUNT],
@@ -303,8 +305,8 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    /// The oracle for one run, of a system whose servers have a state machine of their own or not.
-    pub fn new(plan: &Plan, own_state: bool) -> Oracle {
+    /// The oracle for one run of that system.
+    pub fn new(plan: &Plan, system: &dyn RaftSystem) -> Oracle {
         let invariants = invariants(plan);
         let (mut before, mut after): ([Vec<usize>; Sort::COUNT], [Vec<usize>; Sort::COUNT]) = Default::default();
         for (at, invariant) in invariants.iter().enumerate() {
@@ -316,8 +318,10 @@ impl Oracle {
             }
         }
         let mut known = Known::new(plan.servers);
-        known.own_state = own_state;
-        Oracle { known, marks: Marks::new(plan.servers), invariants, before, after }
+        known.own_state = system.abilities().own_state;
+        known.explains_log = system.kv().is_some_and(|kv| kv.explains());
+        let has_kv_clients = plan.clients.iter().any(Client::is_kv);
+        Oracle { known, has_kv_clients, marks: Marks::new(plan.servers), invariants, before, after }
     }
 
     /// Something has happened. The first invariant that does not hold any more is returned.
@@ -355,7 +359,7 @@ impl Oracle {
             Needs::Events => !self.known.emits,
             Needs::Wire => !explains,
             Needs::EventsAndWire => !self.known.emits || !explains,
-            Needs::Log => self.known.has_kv_clients && !self.known.explains_log,
+            Needs::Log => self.has_kv_clients && !self.known.explains_log,
         };
         let cards = self.invariants.iter().map(|invariant| invariant.card());
         cards.filter(|card| missing(card.needs)).map(|card| card.id).collect()

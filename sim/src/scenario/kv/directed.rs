@@ -3,10 +3,12 @@
 //! Nothing happens by itself: who leads is told to, and clients do what they are asked for.
 
 use super::super::raft::directed::{MOMENT, s, servers, stage};
+use super::load::Load;
 use super::usual::{answered, ask, get, idle, put};
 use super::{Act, Draw, Plan, Scenario, Selector, Span};
-use crate::plan::{KvOp, ReadMode, What};
+use crate::plan::{KvOp, ReadMode, Step, What};
 use crate::raft::Part;
+use labrpc::sim::Spread;
 
 /// The scenarios.
 pub const SCENARIOS: &[Scenario] = &[
@@ -17,7 +19,7 @@ pub const SCENARIOS: &[Scenario] = &[
     ),
     Scenario::directed(
         "kv-answer-that-is-late",
-        "An append is slow to be committed, and its client asks again meanwhile.",
+        "An append is slow to be committed, and its client asks the next leader again meanwhile.",
         late_answer,
     ),
     Scenario::directed(
@@ -35,6 +37,11 @@ pub const SCENARIOS: &[Scenario] = &[
         "kv-write-at-an-isolated-leader",
         "A client writes to a leader that reaches nobody, and another is elected.",
         isolated_write,
+    ),
+    Scenario::directed(
+        "kv-retries-at-a-slow-leader",
+        "Clients ask again sooner than a slow cluster can answer.",
+        impatient_clients,
     ),
     Scenario::directed(
         "kv-read-at-a-deposed-leader",
@@ -83,9 +90,11 @@ fn lost_answer(draw: &mut Draw) -> Plan {
 
 fn late_answer(draw: &mut Draw) -> Plan {
     let mut plan = cluster(draw, &[Selector::All]);
-    plan.hold("late", Part::AppendReply, servers([2, 3]), s(1)).act(ask(1, append("k", "1;")));
-    // By then it has asked again, once at least.
-    plan.sleep(Span::millis(1_200)).release("late").act(ask(1, get("k")));
+    // It is in all logs, and nobody can tell that it is committed.
+    plan.hold("late", Part::AppendReply, servers([2, 3]), s(1)).act(ask(1, append("k", "1;"))).sleep(MOMENT);
+    plan.disconnect(s(1)).hold("news", Part::Append, s(2), s(3)).lead(2);
+    // By then it has asked again, and so stands in the log of the second leader once more.
+    plan.sleep(Span::millis(1_500)).release("news").act(ask(1, get("k"))).sleep(Span::secs(1)).act(Act::Heal);
     answered(&mut plan, 1, 3);
     plan
 }
@@ -150,6 +159,17 @@ fn isolated_write(draw: &mut Draw) -> Plan {
     answered(&mut plan, 2, 1);
     plan.connect(s(1)).sleep(Span::secs(12)).act(ask(2, get("k")));
     answered(&mut plan, 2, 2);
+    plan
+}
+
+/// The log takes an entry in about twenty milliseconds, and each client asks again after fifty.
+fn impatient_clients(draw: &mut Draw) -> Plan {
+    let mut plan = stage(draw, 3);
+    (plan.knobs.max_entries, plan.knobs.max_inflight) = (Some(1), 1);
+    (plan.knobs.client_timeout, plan.knobs.client_patience) = (Span::millis(200), Span::secs(60));
+    plan.net.delay = Spread::millis(8, 12);
+    plan.clients = Load { pause: Span::ZERO, ..Load::of(12, 20) }.draw(draw, 1);
+    plan.lead(1).then(Step::AwaitClients { within: Span::secs(60) });
     plan
 }
 

@@ -6,9 +6,11 @@ mod common;
 use sim::lab::{Record, run_plan};
 use sim::oracle::Mark;
 use sim::plan::Plan;
+use sim::scenario::{Scenario, Suite};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 /// What proves that a kept plan still leads to its situation.
 enum Proof {
@@ -25,6 +27,8 @@ const KEPT: &[(&str, Proof)] = &[
     ("elected-late-in-an-old-term", Proof::Mark(Mark::LateDelivery)),
     ("piece-asked-for-and-dropped-in-one-breath", Proof::Bug("older-local-snapshot-wins", "snapshot-honest")),
     ("read-confirmed-by-a-refusal-from-before-a-restart", Proof::Bug("stale-round-confirms-reads", "read-index")),
+    ("reads-that-fill-the-log", Proof::Bug("each-retry-is-logged", "resources")),
+    ("retries-that-fill-the-log", Proof::Bug("each-retry-is-logged", "progress")),
     ("snapshot-delivered-before-its-bytes", Proof::Bug("stale-install-rolls-back", "apply-order")),
     ("snapshot-given-up-and-never-sent-again", Proof::Mark(Mark::SnapshotSent)),
     ("snapshot-written-before-its-term", Proof::Bug("snapshot-before-term", "log-well-formed")),
@@ -39,10 +43,10 @@ fn kept(name: &str) -> Plan {
 
 #[test]
 fn the_kept_plans_of_fixed_bugs_are_green_and_still_to_the_point() {
-    let suite = common::raft();
+    let suites = common::all();
     for (name, proof) in KEPT {
         let mut plan = kept(name);
-        assert_eq!(plan.suite, suite.name, "{name}");
+        let suite = suites.iter().find(|suite| suite.name == plan.suite).expect("it is one of ours");
         let report = sim::testing::run_watched(&suite.system, &plan, Record::Nothing);
         if let Some(violation) = report.violation() {
             panic!("{name}: {} {}", violation.check, violation.detail);
@@ -69,12 +73,18 @@ fn each_kept_plan_has_its_proof() {
     assert_eq!(found, KEPT.iter().map(|(name, _)| format!("{name}.json")).collect());
 }
 
+/// Every scenario that there is.
+fn scenarios() -> Vec<(Arc<Suite>, Scenario)> {
+    let suites = common::all().map(Arc::new);
+    let of = |suite: Arc<Suite>| suite.scenarios.clone().into_iter().map(move |scenario| (suite.clone(), scenario));
+    suites.into_iter().flat_map(of).collect()
+}
+
 #[test]
 fn what_is_drawn_is_within_what_is_accepted() {
-    let suite = common::raft();
-    for scenario in &suite.scenarios {
+    for (suite, scenario) in scenarios() {
         for seed in 0..20 {
-            assert_eq!(suite.plan(scenario, seed, None).check(), Ok(()), "{} {seed}", scenario.name);
+            assert_eq!(suite.plan(&scenario, seed, None).check(), Ok(()), "{} {seed}", scenario.name);
         }
     }
 }
@@ -82,9 +92,8 @@ fn what_is_drawn_is_within_what_is_accepted() {
 /// Nothing of what is looked at is changed by looking.
 #[test]
 fn the_digest_is_the_same_with_the_recorder_on() {
-    let suite = common::raft();
-    for scenario in &suite.scenarios {
-        let plan = suite.plan(scenario, 7, None);
+    for (suite, scenario) in scenarios() {
+        let plan = suite.plan(&scenario, 7, None);
         let (off, on) = (Record::Nothing, Record::Everything);
         let (off, on) = (run_plan(&suite.system, &plan, off), run_plan(&suite.system, &plan, on));
         assert!(off.trace.is_empty() && on.trace.len() as u64 >= on.messages, "{}", scenario.name);
@@ -94,9 +103,8 @@ fn the_digest_is_the_same_with_the_recorder_on() {
 
 #[test]
 fn a_plan_that_went_through_a_file_is_the_same_run() {
-    let suite = common::raft();
-    for scenario in &suite.scenarios {
-        let plan = suite.plan(scenario, 5, None);
+    for (suite, scenario) in scenarios() {
+        let plan = suite.plan(&scenario, 5, None);
         let back = Plan::from_json(&plan.to_json()).expect("what is drawn can be carried out");
         assert_eq!(plan, back, "{}", scenario.name);
     }
@@ -120,12 +128,11 @@ fn from_another_process(arguments: &[&str]) -> BTreeMap<(String, u64), String> {
 
 #[test]
 fn the_digest_is_the_same_in_another_process_and_in_another_order() {
-    let suite = common::raft();
-    let theirs = from_another_process(&["raft", "--seeds", "3..5", "--jobs", "2"]);
-    assert_eq!(theirs.len(), suite.scenarios.len() * 2);
-    for scenario in suite.scenarios.iter().rev() {
+    let theirs = from_another_process(&["--seeds", "3..5", "--jobs", "2"]);
+    assert_eq!(theirs.len(), scenarios().len() * 2);
+    for (suite, scenario) in scenarios().into_iter().rev() {
         for seed in [4, 3] {
-            let report = run_plan(&suite.system, &suite.plan(scenario, seed, None), Record::Nothing);
+            let report = run_plan(&suite.system, &suite.plan(&scenario, seed, None), Record::Nothing);
             let digest = format!("{:016x}", report.digest);
             assert_eq!(Some(&digest), theirs.get(&(scenario.name.into(), seed)), "{} {seed}", scenario.name);
         }
@@ -134,9 +141,8 @@ fn the_digest_is_the_same_in_another_process_and_in_another_order() {
 
 #[test]
 fn another_seed_is_another_run() {
-    let suite = common::raft();
-    for scenario in &suite.scenarios {
-        let digest = |seed| run_plan(&suite.system, &suite.plan(scenario, seed, None), Record::Nothing).digest;
+    for (suite, scenario) in scenarios() {
+        let digest = |seed| run_plan(&suite.system, &suite.plan(&scenario, seed, None), Record::Nothing).digest;
         assert_ne!(digest(1), digest(2), "{}", scenario.name);
     }
 }
