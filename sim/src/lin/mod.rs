@@ -15,14 +15,16 @@ mod part;
 mod register;
 mod search;
 mod spec;
+mod study;
 mod table;
+mod tree;
 mod window;
 
 #[cfg(test)]
 mod tests;
 
 pub use content::Contents;
-pub use kv::{KvModel, KvOp};
+pub use kv::{KvModel, KvOp, Written};
 pub use part::{Part, PartOp, Parts, What};
 pub use register::{RegisterModel, RegisterOp};
 pub use search::{Model, NEVER, Search, Searched, Timed, sort};

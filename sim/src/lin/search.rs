@@ -54,6 +54,18 @@ pub trait Model {
         true
     }
 
+    /// Whether the first operation, of unknown outcome, could do in the place of the second all that this does,
+    /// whatever the state. May say `false` if it does not know.
+    fn can_do_all(&self, _general: &Self::Op, _special: &Self::Op) -> bool {
+        false
+    }
+
+    /// Operations, by their positions, that must have been carried out before this state becomes that one, since
+    /// they cannot be afterwards. All of them must happen.
+    fn must_precede(&self, _before: Self::State, _after: Self::State) -> &[u32] {
+        &[]
+    }
+
     /// How many bytes the model has come to hold.
     fn bytes(&self) -> usize {
         0
@@ -155,7 +167,7 @@ impl<S: Copy + PartialEq> Search<S> {
                 Some(places) => self.places = places,
                 None => return Searched::TooLarge,
             }
-            match self.expand(model, ops, required, state) {
+            match self.expand(model, ops, required, state, start) {
                 Next::Done => return Searched::Order(self.order.iter().map(|op| *op as usize).collect()),
                 Next::Choices if !self.was_here(model, required, state, choices) => {
                     self.frames.push(Frame { state, start, choices, tried: 0 });
@@ -216,6 +228,7 @@ impl<S: Copy + PartialEq> Search<S> {
         ops: &[Timed<M::Op>],
         required: usize,
         state: S,
+        start: usize,
     ) -> Next {
         let head = ops.len() as u32;
         let from = self.choices.len();
@@ -233,7 +246,7 @@ impl<S: Copy + PartialEq> Search<S> {
                     first_return = first_return.min(*returned);
                     self.waiting.push(at);
                     match after {
-                        Some(after) => self.choose(from, at, after, ops),
+                        Some(after) => self.choose(model, from, at, after, ops),
                         None if model.hopeless(state, op) => return Next::Dead(Some(at)),
                         None => {}
                     }
@@ -245,18 +258,72 @@ impl<S: Copy + PartialEq> Search<S> {
             return Next::Done;
         }
         self.choose_unknown(model, ops, state, first_return, from);
+        self.leave_out(model, ops, required, (state, start), from);
         if self.choices.len() == from { Next::Dead(None) } else { Next::Choices }
     }
 
-    /// One more choice, unless an equal one is there. Of two equal operations the one goes first that returned first.
-    fn choose<O: PartialEq>(&mut self, from: usize, at: u32, after: S, ops: &[Timed<O>]) {
+    /// One more choice, unless another is as good.
+    ///
+    /// Of two equal operations the one goes first that returned first. Of two that lead to the same state the one
+    /// goes that can do less, if the other is of unknown outcome: in any order in which the other goes here, they can
+    /// change places, and if the one that can do less is in none, it can stand here instead.
+    fn choose<M: Model<State = S>>(
+        &mut self,
+        model: &M,
+        from: usize,
+        at: u32,
+        after: S,
+        ops: &[Timed<M::Op>],
+    ) {
         let new = &ops[at as usize];
-        let equal = |(other, state): &&mut (u32, S)| *state == after && ops[*other as usize].op == new.op;
-        match self.choices[from..].iter_mut().find(equal) {
-            Some((other, _)) if new.returned < ops[*other as usize].returned => *other = at,
-            Some(_) => {}
-            None => self.choices.push((at, after)),
+        for (other, to) in &mut self.choices[from..] {
+            let old = &ops[*other as usize];
+            if *to != after {
+                continue;
+            }
+            if old.op == new.op {
+                if new.returned < old.returned {
+                    *other = at;
+                }
+                return;
+            }
+            if new.returned == NEVER && model.can_do_all(&new.op, &old.op) {
+                return;
+            }
+            if old.returned == NEVER && model.can_do_all(&old.op, &new.op) {
+                *other = at;
+                return;
+            }
         }
+        self.choices.push((at, after));
+    }
+
+    /// Leaves out choices that are in vain: those that something must precede, and where the search came here by an
+    /// operation of unknown outcome, those that would lead to the same state without it. Any order that goes on so is
+    /// one without that operation too.
+    fn leave_out<M: Model<State = S>>(
+        &mut self,
+        model: &mut M,
+        ops: &[Timed<M::Op>],
+        required: usize,
+        (state, start): (S, usize),
+        from: usize,
+    ) {
+        // It was of use if something needed it that only looks.
+        let of_use = self.order.len() != start + 1 || (self.order[start] as usize) < required;
+        let before = self.frames.last().map(|frame| frame.state).filter(|_| !of_use);
+        let mut kept = from;
+        for choice in from..self.choices.len() {
+            let (op, after) = self.choices[choice];
+            let is_done = |other: &u32| *other == op || self.done[*other as usize / 64] & 1 << (*other % 64) != 0;
+            if model.must_precede(state, after).iter().rev().all(is_done)
+                && before.is_none_or(|before| model.step(before, &ops[op as usize].op) != Some(after))
+            {
+                self.choices[kept] = (op, after);
+                kept += 1;
+            }
+        }
+        self.choices.truncate(kept);
     }
 
     /// The choices of unknown outcome. They come last.
@@ -277,7 +344,7 @@ impl<S: Copy + PartialEq> Search<S> {
                 && self.waiting.iter().any(|waiting| model.leads_to(after, &ops[*waiting as usize].op))
             {
                 // Of equal ones the first invoked can do all that the others can; one that must happen, even more.
-                self.choose(from, at, after, ops);
+                self.choose(model, from, at, after, ops);
             }
             at = self.next[at as usize];
         }

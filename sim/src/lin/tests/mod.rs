@@ -1,10 +1,11 @@
 //! The checker, judged by one that tries everything.
 
+mod clients;
 mod naive;
 mod random;
 
 use super::{Kv, Limits, Part, Parts, Register, Search, Searched, Spec, Verdict, Window, check};
-use crate::history::{At, Call, Expect, History, Outcome, Reply};
+use crate::history::{At, Call, Expect, History, OpId, Outcome, Reply};
 use bytes::Bytes;
 use random::{Dice, Shape, break_one, linearizable};
 
@@ -22,8 +23,12 @@ const SMALL: Shape =
 
 /// Compares with the naive checker, on histories as they were made and broken in one place. How many were violated.
 fn compare<S: Spec>(spec: &S, shape: Shape, cases: u64) -> u64 {
+    compare_from(spec, shape, 0..cases)
+}
+
+fn compare_from<S: Spec>(spec: &S, shape: Shape, seeds: std::ops::Range<u64>) -> u64 {
     let mut violated = 0;
-    for seed in 0..cases {
+    for seed in seeds {
         let dice = &mut Dice(seed << 20);
         let mut history = linearizable(dice, shape);
         let verdict = check(&history, spec, Limits::default());
@@ -300,4 +305,60 @@ fn what_cannot_be_decided_in_the_memory_that_there_is_is_unknown() {
     history.ret(id, Outcome::Ok { reply: is(Some("never"), 0), at: at(last + 1) });
     let verdict = check(&history, &Kv, Limits { memory: 1 << 12 });
     assert!(matches!(verdict, Verdict::Unknown(_)), "{verdict}");
+}
+
+#[test]
+#[ignore]
+fn tmp_many_clients() {
+    let env = |name: &str, or: u64| std::env::var(name).map_or(or, |text| text.parse().unwrap());
+    let (mut slow, mut bad) = (Vec::new(), 0);
+    for seed in env("FROM", 0)..env("TO", 100) {
+        let dice = &mut Dice(seed << 30);
+        let mut history = clients::history(&mut |limit| dice.below(limit), env("OPS", 640) as usize);
+        for broken in 0..env("BROKEN", 2) {
+            if broken > 0 {
+                break_one(dice, &mut history);
+            }
+            let start = std::time::Instant::now();
+            let verdict = check(&history, &Kv, Limits { memory: (env("MIB", 1024) as usize) << 20 });
+            let took = start.elapsed().as_secs_f64();
+            bad += u64::from(matches!(verdict, Verdict::Unknown(_)));
+            assert!(broken > 0 || !matches!(verdict, Verdict::Violated(_)), "seed {seed}");
+            slow.push((took, seed, broken, verdict.to_string()));
+        }
+    }
+    slow.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let violated = slow.iter().filter(|s| s.3.starts_with("not")).count();
+    println!("{} histories, {bad} unknown, {violated} violated, total {:.2} s", slow.len(), slow.iter().map(|s| s.0).sum::<f64>());
+    for s in &slow[..slow.len().min(8)] { println!("{s:?}"); }
+}
+
+#[test]
+#[ignore]
+fn tmp_file() {
+    let text = std::fs::read_to_string(std::env::var("H").unwrap()).unwrap();
+    let history = History::parse(&text, crate::history::Vocabulary::Kv).unwrap();
+    let start = std::time::Instant::now();
+    let verdict = check(&history, &Kv, Limits::default());
+    println!("{verdict} {:?}", start.elapsed());
+}
+
+#[test]
+#[ignore]
+fn tmp_small() {
+    let env = |name: &str, or: u64| std::env::var(name).map_or(or, |text| text.parse().unwrap());
+    let cases = env("CASES", 1000);
+    let (mut all, mut violated) = (0, 0);
+    for calls in ["gpadcv", "gpad", "ggapdd", "ggadv", "ggapdcv", "ggccpd", "ggvvdap"] {
+        for versions in [true, false] {
+            for unique in [true, false] {
+                for (operations, unknown, spread) in [(7, 2, 3), (7, 3, 2), (6, 2, 1), (8, 2, 2)] {
+                    let shape = Shape { operations, unknown, spread, keys: 1, calls, versions, unique };
+                    violated += compare_from(&Kv, shape, env("FROM", 0)..env("FROM", 0) + cases);
+                    all += 2 * cases;
+                }
+            }
+        }
+    }
+    println!("{all} histories agreed, {violated} violated");
 }
