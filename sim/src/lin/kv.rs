@@ -307,8 +307,8 @@ impl<'h> Model for KvModel<'h> {
         Self::can_do_all(self, general, special)
     }
 
-    fn must_precede(&self, before: State, after: State) -> &[u32] {
-        self.observers(before, after)
+    fn must_precede(&self, state: State) -> &[u32] {
+        self.observers(state)
     }
 
     fn bytes(&self) -> usize {

@@ -10,10 +10,21 @@
 //! * States are small and equal if and only if their words are; taking back is forgetting the last one.
 //! * Operations of unknown outcome come last, one of several equal ones only, and only where a model thinks that they
 //!   could lead to something that must happen.
+//! * One of unknown outcome is not carried out just before what would come to the same without it, and not in the place
+//!   of one that can do less. A model may say what must be over before a state is left for good.
 //! * When an operation can never happen any more, all choices are taken back that made it so, at once.
 //! * A place is written down only where there was a choice, and now and then.
 //! * Once all that was open at some time is done, nothing from before is part of a place: a history falls apart where
 //!   nothing spans by itself.
+
+//!
+//! All that is left out, is left out for one reason: it leads nowhere, or only to orders that have better ones. Of all
+//! orders those are the best that have the fewest operations of unknown outcome, and of these the one that, from its
+//! beginning on, always takes what must happen, then what can do less, then what came first. The rules ask for nothing
+//! but the place and how the order goes on, except for the one about what would come to the same without: that one
+//! leaves out orders with more operations of unknown outcome than are needed. So the places of a best order are never
+//! left out: one that was searched before in its stead had no more of them spent, hence just as many, and from there
+//! the rest of the best order is as good.
 
 use super::memo::Memo;
 
@@ -60,9 +71,9 @@ pub trait Model {
         false
     }
 
-    /// Operations, by their positions, that must have been carried out before this state becomes that one, since
-    /// they cannot be afterwards. All of them must happen.
-    fn must_precede(&self, _before: Self::State, _after: Self::State) -> &[u32] {
+    /// Operations, by their positions, that must have been carried out before this state becomes another one, or by
+    /// becoming so, since they cannot be afterwards. All of them must happen.
+    fn must_precede(&self, _state: Self::State) -> &[u32] {
         &[]
     }
 
@@ -267,14 +278,7 @@ impl<S: Copy + PartialEq> Search<S> {
     /// Of two equal operations the one goes first that returned first. Of two that lead to the same state the one
     /// goes that can do less, if the other is of unknown outcome: in any order in which the other goes here, they can
     /// change places, and if the one that can do less is in none, it can stand here instead.
-    fn choose<M: Model<State = S>>(
-        &mut self,
-        model: &M,
-        from: usize,
-        at: u32,
-        after: S,
-        ops: &[Timed<M::Op>],
-    ) {
+    fn choose<M: Model<State = S>>(&mut self, model: &M, from: usize, at: u32, after: S, ops: &[Timed<M::Op>]) {
         let new = &ops[at as usize];
         for (other, to) in &mut self.choices[from..] {
             let old = &ops[*other as usize];
@@ -312,13 +316,17 @@ impl<S: Copy + PartialEq> Search<S> {
         // It was of use if something needed it that only looks.
         let of_use = self.order.len() != start + 1 || (self.order[start] as usize) < required;
         let before = self.frames.last().map(|frame| frame.state).filter(|_| !of_use);
+        let is_left = |op: &&u32| self.done[**op as usize / 64] & 1 << (**op % 64) == 0;
+        let mut left = model.must_precede(state).iter().rev().filter(is_left).copied();
+        let (one, more) = (left.next(), left.next().is_some());
+        if before.is_none() && one.is_none() {
+            return;
+        }
         let mut kept = from;
         for choice in from..self.choices.len() {
             let (op, after) = self.choices[choice];
-            let is_done = |other: &u32| *other == op || self.done[*other as usize / 64] & 1 << (*other % 64) != 0;
-            if model.must_precede(state, after).iter().rev().all(is_done)
-                && before.is_none_or(|before| model.step(before, &ops[op as usize].op) != Some(after))
-            {
+            let in_time = after == state || one.is_none_or(|one| one == op && !more);
+            if in_time && before.is_none_or(|before| model.step(before, &ops[op as usize].op) != Some(after)) {
                 self.choices[kept] = (op, after);
                 kept += 1;
             }

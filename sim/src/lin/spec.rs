@@ -94,7 +94,9 @@ fn kv_op<'h>(model: &mut KvModel<'h>, what: What<'h>) -> KvOp<'h> {
                     let expect = expect.as_deref().map(|expect| model.contents.observe(expect));
                     KvOp::CasValue { expect, value: Written::of(value), told, sure }
                 }
-                Expect::Version(expect) => KvOp::CasVersion { expect: *expect, value: Written::of(value), told, sure },
+                Expect::Version(expect) => {
+                    KvOp::CasVersion { expect: *expect, value: Written::of(value), told, sure }
+                }
             }
         }
         (Call::Cas { expect, .. }, Some(Reply::CasFailed { value, version }), _) => {

@@ -31,8 +31,7 @@ impl<'h> KvModel<'h> {
 
     /// What was seen, taken apart.
     fn tree_of(&self, ops: &[Timed<KvOp<'h>>]) -> Option<Tree<'h>> {
-        let mut seen: Vec<_> =
-            self.contents.observed().iter().map(|bytes| Seen { bytes, sure: false }).collect();
+        let mut seen: Vec<_> = self.contents.observed().iter().map(|bytes| Seen { bytes, sure: false }).collect();
         let mut writes = Vec::new();
         for (nth, Timed { op, .. }) in (0..).zip(ops) {
             if let Some((value, _)) = op.sees() {
@@ -162,12 +161,10 @@ impl<'h> KvModel<'h> {
         !matches!(special, KvOp::Append { .. }) && special.value() == Some(*value)
     }
 
-    /// Those who must have seen what is there before it becomes something else.
-    pub(super) fn observers(&self, before: State, after: State) -> &[u32] {
-        match self.contents.tree() {
-            Some(tree) if before.content != after.content => tree.observers(before.content),
-            _ => &[],
-        }
+    /// Those who must have seen what is there before it becomes something else: it does not come again. No write leaves
+    /// it as it is, for only one operation makes it.
+    pub(super) fn observers(&self, state: State) -> &[u32] {
+        self.contents.tree().map_or(&[], |tree| tree.observers(state.content))
     }
 
     /// Whether this content can become that one.

@@ -371,3 +371,52 @@ impl<'h> Tree<'h> {
         content.checked_sub(FIRST).and_then(|node| self.nodes.get(node as usize))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PUT: bool = false;
+    const APPEND: bool = true;
+
+    fn sure(bytes: &'static str) -> Seen<'static> {
+        Seen { bytes: bytes.as_bytes(), sure: true }
+    }
+
+    #[test]
+    fn a_value_tells_what_the_only_ones_left_that_can_have_written_it() {
+        let writes: [(u32, &[u8], bool); 4] =
+            [(0, b"1;", PUT), (1, b"2;", APPEND), (2, b"3;", APPEND), (3, b"4;", PUT)];
+        let mut tree = Tree::grow(&writes, &[sure("1;2;"), sure("1;2;3;"), sure("9;")]).expect("it is not much");
+        let (two, three) = (tree.of_seen(0), tree.of_seen(1));
+        let one = tree.with(ABSENT, b"1;").expect("it is how both begin");
+        assert_eq!((tree.fate(0), tree.fate(1), tree.fate(2), tree.fate(3)), (one, two, three, NOWHERE));
+        assert_eq!((tree.with(one, b"2;"), tree.with(one, b"3;"), tree.of_seen(2)), (Some(two), None, NOWHERE));
+        assert!(tree.may_become(one, two) && !tree.may_become(one, ABSENT));
+        assert!(tree.may_become(three, ABSENT), "no more was seen of it");
+        assert!(tree.is_piece(b"3;", APPEND) && !tree.is_piece(b"3;", PUT) && !tree.is_piece(b"4;", PUT));
+        tree.tell_version(three, 7);
+        assert_eq!((tree.version(one), tree.version(two)), (5, 6));
+        tree.tell_version(two, 7);
+        assert_eq!(tree.version(one), CONTRADICTION);
+    }
+
+    #[test]
+    fn a_value_that_can_be_taken_apart_in_two_ways_tells_nothing_where_they_differ() {
+        let writes: [(u32, &[u8], bool); 4] =
+            [(0, b"x", PUT), (1, b"ab", APPEND), (2, b"a", APPEND), (3, b"b", APPEND)];
+        let mut tree = Tree::grow(&writes, &[sure("xab")]).expect("it is not much");
+        let end = tree.of_seen(0);
+        assert_eq!((tree.fate(1), tree.fate(2), tree.fate(3)), (NOWHERE, NOWHERE, NOWHERE));
+        assert_eq!((Some(tree.fate(0)), tree.pieces_of(end)), (tree.with(ABSENT, b"x"), (2, 3)));
+        tree.tell_version(end, 3);
+        assert_eq!(tree.version(tree.fate(0)), 0, "nobody knows how many there were in between");
+    }
+
+    #[test]
+    fn whoever_left_two_different_things_left_neither() {
+        let writes: [(u32, &[u8], bool); 3] = [(0, b"1;", PUT), (1, b"2;", PUT), (2, b"3;", APPEND)];
+        let tree = Tree::grow(&writes, &[sure("1;3;"), sure("2;3;")]).expect("it is not much");
+        assert_eq!(tree.fate(2), IMPOSSIBLE);
+    }
+}
