@@ -3,12 +3,17 @@
 //! Half of the operations append a token that no other does, half read, each by one of several clients that always
 //! have one operation open. Versions are not told, each reply has bytes of its own, and taking the history apart by
 //! keys is part of what is measured. Before the timings each case says what it does.
+//!
+//! The last case is one for the search: all kinds of operations, and a quarter of them of unknown outcome.
 
 use bytes::Bytes;
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use sim::history::{At, Call, History, OpId, Outcome, Reply};
+use sim::history::{At, Call, Expect, History, OpId, Outcome, Reply};
 use sim::lin::{Kv, Limits, check};
+
+#[path = "../src/lin/tests/clients.rs"]
+mod clients;
 
 const SEED: u64 = 1;
 
@@ -125,4 +130,17 @@ fn a_million_over_a_thousand_keys(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_count = 50)]
 fn fifty_clients_on_one_key(bencher: Bencher<'_, '_>) {
     measure(bencher, HOT);
+}
+
+/// Items are operations.
+#[divan::bench(sample_count = 50)]
+fn clients_that_are_often_not_answered(bencher: Bencher<'_, '_>) {
+    const OPERATIONS: usize = 640;
+    let mut dice = Dice(SEED);
+    let history = clients::history(&mut |limit| dice.below(limit as usize) as u64, OPERATIONS);
+    let unknown = history.operations.iter().filter(|operation| operation.returned().is_none()).count();
+    println!("{OPERATIONS} operations over 3 keys by 8 clients, seed {SEED}: {unknown} of unknown outcome");
+    bencher.counter(ItemsCount::new(OPERATIONS)).bench_local(|| {
+        assert!(check(&history, &Kv, Limits::default()).is_ok());
+    });
 }

@@ -4,6 +4,7 @@
 //! as it is no longer than that, a value is then told by its length alone.
 
 use super::table::{Table, mix, of_bytes};
+use super::tree::Tree;
 
 /// A value, or that there is none. Equal numbers are equal values; of two different numbers the values may be equal
 /// too if they were put together in different ways.
@@ -37,6 +38,8 @@ pub struct Contents<'h> {
     by_bytes: Table,
     /// The longest value of a key that is only appended to.
     chain: Option<&'h [u8]>,
+    /// What was seen, taken apart. Contents are then its nodes.
+    tree: Option<Tree<'h>>,
 }
 
 impl Default for Contents<'_> {
@@ -50,6 +53,7 @@ impl Default for Contents<'_> {
             observed: Vec::new(),
             by_bytes: Table::default(),
             chain: None,
+            tree: None,
         }
     }
 }
@@ -58,6 +62,21 @@ impl<'h> Contents<'h> {
     /// The key is only appended to, and this is the longest value that was read.
     pub fn follow(&mut self, chain: &'h [u8]) {
         self.chain = (chain.len() < ALONG as usize).then_some(chain);
+    }
+
+    /// From now on, contents are told by how what was seen was put together. Nothing must have been written yet.
+    pub fn take_apart(&mut self, tree: Tree<'h>) {
+        self.tree = Some(tree);
+    }
+
+    /// What was seen, if it was taken apart.
+    pub fn tree(&self) -> Option<&Tree<'h>> {
+        self.tree.as_ref()
+    }
+
+    /// The values that somebody saw, by their numbers; not those along a chain.
+    pub fn observed(&self) -> &[&'h [u8]] {
+        &self.observed
     }
 
     /// A number for a value that somebody saw.
@@ -78,7 +97,11 @@ impl<'h> Contents<'h> {
 
     /// The value that is just this, or one that nobody saw.
     pub fn put(&mut self, bytes: Option<&'h [u8]>) -> Content {
-        bytes.map_or(UNSEEN, |bytes| self.piece(NONE, bytes))
+        let Some(bytes) = bytes else { return UNSEEN };
+        match &self.tree {
+            Some(tree) => tree.with(ABSENT, bytes).unwrap_or(UNSEEN),
+            None => self.piece(NONE, bytes),
+        }
     }
 
     /// The value with this at its end, or with what nobody saw. `None` if what was read later excludes it.
@@ -87,6 +110,9 @@ impl<'h> Contents<'h> {
             let to_be_read = self.chain.is_some_and(|chain| before != UNSEEN && self.len(before) < chain.len());
             return (!to_be_read).then_some(UNSEEN);
         };
+        if let Some(tree) = &self.tree {
+            return Some(tree.with(before, bytes).unwrap_or(UNSEEN));
+        }
         let Some(chain) = self.chain else {
             return Some(self.piece(if before == ABSENT { NONE } else { before }, bytes));
         };
@@ -117,7 +143,11 @@ impl<'h> Contents<'h> {
 
     /// How long the value is.
     pub fn len(&self, content: Content) -> usize {
-        if content & ALONG != 0 { (content & !ALONG) as usize } else { self.pieces[content as usize].len }
+        match &self.tree {
+            _ if content & ALONG != 0 => (content & !ALONG) as usize,
+            Some(tree) if content > UNSEEN => tree.len(content),
+            _ => self.pieces[content as usize].len,
+        }
     }
 
     /// Whether it is the value that somebody saw.
@@ -128,6 +158,9 @@ impl<'h> Contents<'h> {
         }
         if content <= UNSEEN || observed == NONE {
             return false;
+        }
+        if let Some(tree) = &self.tree {
+            return tree.of_seen(observed) == content;
         }
         let piece = &self.pieces[content as usize];
         if piece.is != NONE {
@@ -172,7 +205,8 @@ impl<'h> Contents<'h> {
 
     /// How many bytes it has come to hold.
     pub fn bytes(&self) -> usize {
-        self.pieces.len() * size_of::<Piece<'_>>() + self.by_piece.bytes()
+        let tree = self.tree.as_ref().map_or(0, Tree::bytes);
+        self.pieces.len() * size_of::<Piece<'_>>() + self.by_piece.bytes() + tree
     }
 }
 

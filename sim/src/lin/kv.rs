@@ -2,6 +2,7 @@
 
 use super::content::{ABSENT, Content, Contents};
 use super::search::{Model, Timed};
+use super::tree::NOWHERE;
 
 /// How many bytes are looked through at most to find values that nobody saw.
 const BLURRED: usize = 64 << 20;
@@ -9,16 +10,30 @@ const BLURRED: usize = 64 << 20;
 /// A key's state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct State {
-    content: Content,
+    pub(super) content: Content,
     /// 0 always if nobody asks for versions, so that more states are equal.
-    version: u64,
+    pub(super) version: u64,
 }
 
 /// A value as somebody saw or expects it: its number, or that there is none.
 pub type Seen = Option<u32>;
 
-/// A value that is written; `None` if nobody ever saw it, nor a longer one that it is a part of.
-pub type Written<'h> = Option<&'h [u8]>;
+/// A value that is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Written<'h> {
+    /// `None` if nobody ever saw it, nor a longer one that it is a part of.
+    pub bytes: Option<&'h [u8]>,
+    /// What there must be afterwards, if it is known to have taken effect, and how. Of all operations only this one
+    /// writes these bytes then.
+    pub(super) leaves: Content,
+}
+
+impl<'h> Written<'h> {
+    /// Nothing more is known of it.
+    pub fn of(bytes: &'h [u8]) -> Written<'h> {
+        Written { bytes: Some(bytes), leaves: NOWHERE }
+    }
+}
 
 /// An operation on one key, with what it returned. A version of 0 that is `told` was not.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -85,9 +100,11 @@ pub struct KvModel<'h> {
     /// Its values.
     pub contents: Contents<'h>,
     /// Whether anything depends on versions.
-    versions: bool,
+    pub(super) versions: bool,
     /// Whether there is only ever more of it.
-    appended_only: bool,
+    pub(super) appended_only: bool,
+    /// Whether there may be compare-and-sets by value of unknown outcome.
+    pub(super) unsure: bool,
     /// Whether versions never begin anew.
     undeleted: bool,
     /// The versions that writes of known outcome made; only if versions never begin anew. Sorted.
@@ -135,21 +152,18 @@ impl<'h> KvModel<'h> {
         let mut left = BLURRED;
         // Those of unknown outcome matter most.
         for Timed { op, .. } in ops.iter_mut().rev() {
-            let (KvOp::Put { value, .. }
-            | KvOp::Append { value, .. }
-            | KvOp::CasValue { value, .. }
-            | KvOp::CasVersion { value, .. }) = op
-            else {
-                continue;
-            };
+            let Some(value) = op.value_mut() else { continue };
             let Some(rest) = left.checked_sub(self.contents.seen_bytes()) else { return };
             left = rest;
-            *value = value.filter(|value| self.contents.is_part_of_seen(value));
+            value.bytes = value.bytes.filter(|bytes| self.contents.is_part_of_seen(bytes));
         }
     }
 
     /// The state after a write, if it can be.
-    fn written(&mut self, state: State, content: Content, told: u64) -> Option<State> {
+    fn written(&mut self, state: State, content: Content, value: Written<'h>, told: u64) -> Option<State> {
+        if (value.leaves != NOWHERE && value.leaves != content) || !self.may_become(state.content, content) {
+            return None;
+        }
         if !self.versions {
             return Some(State { content, version: 0 });
         }
@@ -181,7 +195,7 @@ impl<'h> KvModel<'h> {
     }
 
     /// The version at which an operation must find the key, if that is known.
-    fn needs(op: &KvOp<'_>) -> Option<u64> {
+    pub(super) fn needs(op: &KvOp<'_>) -> Option<u64> {
         match op {
             KvOp::Read { value: None, .. } => Some(0),
             KvOp::CasVersion { expect, sure: true, .. } => Some(*expect),
@@ -194,7 +208,7 @@ impl<'h> KvModel<'h> {
 
 impl KvOp<'_> {
     /// The version that it told; 0: none.
-    fn told(&self) -> u64 {
+    pub(super) fn told(&self) -> u64 {
         match self {
             KvOp::Read { told, .. }
             | KvOp::Put { told, .. }
@@ -222,33 +236,34 @@ impl<'h> Model for KvModel<'h> {
                 fits.then_some(state)
             }
             KvOp::Put { value, told } => {
-                let content = self.contents.put(value);
-                self.written(state, content, told)
+                let content = self.contents.put(value.bytes);
+                self.written(state, content, value, told)
             }
             KvOp::Append { value, told } => {
                 if told != 0 && told != version + 1 {
                     return None;
                 }
-                let content = self.contents.append(content, value)?;
-                self.written(state, content, told)
+                let content = self.contents.append(content, value.bytes)?;
+                self.written(state, content, value, told)
             }
             KvOp::Delete { existed } => {
                 let exists = content != ABSENT;
-                existed.is_none_or(|existed| existed == exists).then(|| self.initial())
+                let fits = existed.is_none_or(|existed| existed == exists);
+                (fits && (!exists || self.may_become(content, ABSENT))).then(|| self.initial())
             }
             KvOp::CasValue { expect, value, told, sure } => {
                 if !self.is(state, expect) {
                     return (!sure).then_some(state);
                 }
-                let content = self.contents.put(value);
-                self.written(state, content, told)
+                let content = self.contents.put(value.bytes);
+                self.written(state, content, value, told)
             }
             KvOp::CasVersion { expect, value, told, sure } => {
                 if expect != version {
                     return (!sure).then_some(state);
                 }
-                let content = self.contents.put(value);
-                self.written(state, content, told)
+                let content = self.contents.put(value.bytes);
+                self.written(state, content, value, told)
             }
             KvOp::Never => None,
         }
@@ -273,6 +288,9 @@ impl<'h> Model for KvModel<'h> {
     }
 
     fn leads_to(&mut self, state: State, op: &KvOp<'h>) -> bool {
+        if let Some(leads) = self.leads_on(state, op) {
+            return leads;
+        }
         if self.versions {
             // If a Delete came next, what led here would leave no trace; all else only adds to the version.
             return match Self::needs(op) {
@@ -283,6 +301,14 @@ impl<'h> Model for KvModel<'h> {
         }
         // What was there before a Put leaves no trace.
         !matches!(op, KvOp::Put { .. } | KvOp::Never)
+    }
+
+    fn can_do_all(&self, general: &KvOp<'h>, special: &KvOp<'h>) -> bool {
+        Self::can_do_all(self, general, special)
+    }
+
+    fn must_precede(&self, state: State) -> &[u32] {
+        self.observers(state)
     }
 
     fn bytes(&self) -> usize {

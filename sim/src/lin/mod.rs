@@ -15,14 +15,16 @@ mod part;
 mod register;
 mod search;
 mod spec;
+mod study;
 mod table;
+mod tree;
 mod window;
 
 #[cfg(test)]
 mod tests;
 
 pub use content::Contents;
-pub use kv::{KvModel, KvOp};
+pub use kv::{KvModel, KvOp, Written};
 pub use part::{Part, PartOp, Parts, What};
 pub use register::{RegisterModel, RegisterOp};
 pub use search::{Model, NEVER, Search, Searched, Timed, sort};
@@ -86,15 +88,16 @@ pub fn check<S: Spec>(history: &History, spec: &S, limits: Limits) -> Verdict {
     let (mut violated, mut too_large) = (Vec::new(), 0);
     for key in 0..parts.len() {
         parts.fill(key, &mut part);
-        match run(spec, &part, &mut search, limits) {
+        let (hard, searched) = run(spec, &part, &mut search, limits);
+        match searched {
             Searched::Order(_) => {}
-            Searched::None => violated.push(key),
+            Searched::None => violated.push((key, hard)),
             Searched::TooLarge => too_large += 1,
         }
     }
-    let windows = violated.into_iter().map(|key| {
+    let windows = violated.into_iter().map(|(key, hard)| {
         parts.fill(key, &mut part);
-        window::window(history, spec, &part, &mut search)
+        window::window(history, spec, &part, &mut search, hard)
     });
     if let Some(first) = windows.min_by_key(|window| window.to) {
         return Verdict::Violated(Box::new(first));
@@ -109,19 +112,19 @@ pub fn check<S: Spec>(history: &History, spec: &S, limits: Limits) -> Verdict {
 /// How much memory a search may take before it counts as hard.
 const EASY: usize = 1 << 20;
 
-/// Searches one part.
+/// Searches one part. Says also whether that was hard.
 fn run<'h, S: Spec>(
     spec: &S,
     part: &Part<'h>,
     search: &mut Search<<S::Model<'h> as Model>::State>,
     limits: Limits,
-) -> Searched {
+) -> (bool, Searched) {
     let (mut model, ops) = spec.model(part, false);
     match search.run(&mut model, &ops, limits.memory.min(EASY)) {
         Searched::TooLarge => {
             let (mut model, ops) = spec.model(part, true);
-            search.run(&mut model, &ops, limits.memory)
+            (true, search.run(&mut model, &ops, limits.memory))
         }
-        decided => decided,
+        decided => (false, decided),
     }
 }

@@ -10,10 +10,21 @@
 //! * States are small and equal if and only if their words are; taking back is forgetting the last one.
 //! * Operations of unknown outcome come last, one of several equal ones only, and only where a model thinks that they
 //!   could lead to something that must happen.
+//! * One of unknown outcome is not carried out just before what would come to the same without it, and not in the place
+//!   of one that can do less. A model may say what must be over before a state is left for good.
 //! * When an operation can never happen any more, all choices are taken back that made it so, at once.
 //! * A place is written down only where there was a choice, and now and then.
 //! * Once all that was open at some time is done, nothing from before is part of a place: a history falls apart where
 //!   nothing spans by itself.
+
+//!
+//! All that is left out, is left out for one reason: it leads nowhere, or only to orders that have better ones. Of all
+//! orders those are the best that have the fewest operations of unknown outcome, and of these the one that, from its
+//! beginning on, always takes what must happen, then what can do less, then what came first. The rules ask for nothing
+//! but the place and how the order goes on, except for the one about what would come to the same without: that one
+//! leaves out orders with more operations of unknown outcome than are needed. So the places of a best order are never
+//! left out: one that was searched before in its stead had no more of them spent, hence just as many, and from there
+//! the rest of the best order is as good.
 
 use super::memo::Memo;
 
@@ -52,6 +63,18 @@ pub trait Model {
     /// the next one that must happen, perhaps after more of unknown outcome. May say `true` if it does not know.
     fn leads_to(&mut self, _state: Self::State, _op: &Self::Op) -> bool {
         true
+    }
+
+    /// Whether the first operation, of unknown outcome, could do in the place of the second all that this does,
+    /// whatever the state. May say `false` if it does not know.
+    fn can_do_all(&self, _general: &Self::Op, _special: &Self::Op) -> bool {
+        false
+    }
+
+    /// Operations, by their positions, that must have been carried out before this state becomes another one, or by
+    /// becoming so, since they cannot be afterwards. All of them must happen.
+    fn must_precede(&self, _state: Self::State) -> &[u32] {
+        &[]
     }
 
     /// How many bytes the model has come to hold.
@@ -155,7 +178,7 @@ impl<S: Copy + PartialEq> Search<S> {
                 Some(places) => self.places = places,
                 None => return Searched::TooLarge,
             }
-            match self.expand(model, ops, required, state) {
+            match self.expand(model, ops, required, state, start) {
                 Next::Done => return Searched::Order(self.order.iter().map(|op| *op as usize).collect()),
                 Next::Choices if !self.was_here(model, required, state, choices) => {
                     self.frames.push(Frame { state, start, choices, tried: 0 });
@@ -216,6 +239,7 @@ impl<S: Copy + PartialEq> Search<S> {
         ops: &[Timed<M::Op>],
         required: usize,
         state: S,
+        start: usize,
     ) -> Next {
         let head = ops.len() as u32;
         let from = self.choices.len();
@@ -233,7 +257,7 @@ impl<S: Copy + PartialEq> Search<S> {
                     first_return = first_return.min(*returned);
                     self.waiting.push(at);
                     match after {
-                        Some(after) => self.choose(from, at, after, ops),
+                        Some(after) => self.choose(model, from, at, after, ops),
                         None if model.hopeless(state, op) => return Next::Dead(Some(at)),
                         None => {}
                     }
@@ -245,18 +269,69 @@ impl<S: Copy + PartialEq> Search<S> {
             return Next::Done;
         }
         self.choose_unknown(model, ops, state, first_return, from);
+        self.leave_out(model, ops, required, (state, start), from);
         if self.choices.len() == from { Next::Dead(None) } else { Next::Choices }
     }
 
-    /// One more choice, unless an equal one is there. Of two equal operations the one goes first that returned first.
-    fn choose<O: PartialEq>(&mut self, from: usize, at: u32, after: S, ops: &[Timed<O>]) {
+    /// One more choice, unless another is as good.
+    ///
+    /// Of two equal operations the one goes first that returned first. Of two that lead to the same state the one
+    /// goes that can do less, if the other is of unknown outcome: in any order in which the other goes here, they can
+    /// change places, and if the one that can do less is in none, it can stand here instead.
+    fn choose<M: Model<State = S>>(&mut self, model: &M, from: usize, at: u32, after: S, ops: &[Timed<M::Op>]) {
         let new = &ops[at as usize];
-        let equal = |(other, state): &&mut (u32, S)| *state == after && ops[*other as usize].op == new.op;
-        match self.choices[from..].iter_mut().find(equal) {
-            Some((other, _)) if new.returned < ops[*other as usize].returned => *other = at,
-            Some(_) => {}
-            None => self.choices.push((at, after)),
+        for (other, to) in &mut self.choices[from..] {
+            let old = &ops[*other as usize];
+            if *to != after {
+                continue;
+            }
+            if old.op == new.op {
+                if new.returned < old.returned {
+                    *other = at;
+                }
+                return;
+            }
+            if new.returned == NEVER && model.can_do_all(&new.op, &old.op) {
+                return;
+            }
+            if old.returned == NEVER && model.can_do_all(&old.op, &new.op) {
+                *other = at;
+                return;
+            }
         }
+        self.choices.push((at, after));
+    }
+
+    /// Leaves out choices that are in vain: those that something must precede, and where the search came here by an
+    /// operation of unknown outcome, those that would lead to the same state without it. Any order that goes on so is
+    /// one without that operation too.
+    fn leave_out<M: Model<State = S>>(
+        &mut self,
+        model: &mut M,
+        ops: &[Timed<M::Op>],
+        required: usize,
+        (state, start): (S, usize),
+        from: usize,
+    ) {
+        // It was of use if something needed it that only looks.
+        let of_use = self.order.len() != start + 1 || (self.order[start] as usize) < required;
+        let before = self.frames.last().map(|frame| frame.state).filter(|_| !of_use);
+        let is_left = |op: &&u32| self.done[**op as usize / 64] & 1 << (**op % 64) == 0;
+        let mut left = model.must_precede(state).iter().rev().filter(is_left).copied();
+        let (one, more) = (left.next(), left.next().is_some());
+        if before.is_none() && one.is_none() {
+            return;
+        }
+        let mut kept = from;
+        for choice in from..self.choices.len() {
+            let (op, after) = self.choices[choice];
+            let in_time = after == state || one.is_none_or(|one| one == op && !more);
+            if in_time && before.is_none_or(|before| model.step(before, &ops[op as usize].op) != Some(after)) {
+                self.choices[kept] = (op, after);
+                kept += 1;
+            }
+        }
+        self.choices.truncate(kept);
     }
 
     /// The choices of unknown outcome. They come last.
@@ -277,7 +352,7 @@ impl<S: Copy + PartialEq> Search<S> {
                 && self.waiting.iter().any(|waiting| model.leads_to(after, &ops[*waiting as usize].op))
             {
                 // Of equal ones the first invoked can do all that the others can; one that must happen, even more.
-                self.choose(from, at, after, ops);
+                self.choose(model, from, at, after, ops);
             }
             at = self.next[at as usize];
         }

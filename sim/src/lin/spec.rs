@@ -1,6 +1,6 @@
 //! From what happened to a key to what its model understands.
 
-use super::kv::{KvModel, KvOp};
+use super::kv::{KvModel, KvOp, Written};
 use super::part::{Part, PartOp, What};
 use super::register::{RegisterModel, RegisterOp};
 use super::search::{Model, Timed};
@@ -44,7 +44,7 @@ impl Spec for Kv {
             |op: &PartOp<'h>| Timed { op: kv_op(&mut model, op.what), invoked: op.invoked, returned: op.returned };
         let mut ops: Vec<_> = part.ops.iter().map(timed).collect();
         if hard {
-            model.blur(&mut ops);
+            model.study(&mut ops);
         }
         model.learn(&ops);
         (model, ops)
@@ -83,8 +83,8 @@ fn kv_op<'h>(model: &mut KvModel<'h>, what: What<'h>) -> KvOp<'h> {
     };
     match (call, reply, told) {
         (Call::Get { .. }, Some(Reply::Value { value, version }), _) => read(model, value.as_deref(), *version, 0),
-        (Call::Put { value, .. }, _, Some(told)) => KvOp::Put { value: Some(value), told },
-        (Call::Append { value, .. }, _, Some(told)) => KvOp::Append { value: Some(value), told },
+        (Call::Put { value, .. }, _, Some(told)) => KvOp::Put { value: Written::of(value), told },
+        (Call::Append { value, .. }, _, Some(told)) => KvOp::Append { value: Written::of(value), told },
         (Call::Delete { .. }, None, _) => KvOp::Delete { existed: None },
         (Call::Delete { .. }, Some(Reply::Deleted { existed }), _) => KvOp::Delete { existed: Some(*existed) },
         (Call::Cas { expect, value, .. }, _, Some(told)) => {
@@ -92,9 +92,11 @@ fn kv_op<'h>(model: &mut KvModel<'h>, what: What<'h>) -> KvOp<'h> {
             match expect {
                 Expect::Value(expect) => {
                     let expect = expect.as_deref().map(|expect| model.contents.observe(expect));
-                    KvOp::CasValue { expect, value: Some(value), told, sure }
+                    KvOp::CasValue { expect, value: Written::of(value), told, sure }
                 }
-                Expect::Version(expect) => KvOp::CasVersion { expect: *expect, value: Some(value), told, sure },
+                Expect::Version(expect) => {
+                    KvOp::CasVersion { expect: *expect, value: Written::of(value), told, sure }
+                }
             }
         }
         (Call::Cas { expect, .. }, Some(Reply::CasFailed { value, version }), _) => {

@@ -38,17 +38,18 @@ pub struct Window {
     pub prefix: Vec<OpId>,
 }
 
-/// The window of a part that is not linearizable.
+/// The window of a part that is not linearizable, and that was `hard` to search or not.
 pub(super) fn window<'h, S: Spec>(
     history: &History,
     spec: &S,
     part: &Part<'h>,
     search: &mut Search<S::State>,
+    hard: bool,
 ) -> Window {
     let places = PLACES + PLACES_EACH * part.ops.len() as u64;
     search.look_at(places);
     let mut run = |part: &Part<'h>| {
-        let (mut model, ops) = spec.model(part, false);
+        let (mut model, ops) = spec.model(part, hard);
         search.run(&mut model, &ops, MEMORY)
     };
     let mut is_violated = |part: &Part<'h>| run(part) == Searched::None;
@@ -76,7 +77,7 @@ pub(super) fn window<'h, S: Spec>(
     }
     search.look_at(places);
     let run = |part: &Part<'h>| {
-        let (mut model, ops) = spec.model(part, false);
+        let (mut model, ops) = spec.model(part, hard);
         search.run(&mut model, &ops, MEMORY)
     };
     describe(history, &until, &core, returns[first], run)

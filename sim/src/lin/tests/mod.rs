@@ -1,10 +1,11 @@
 //! The checker, judged by one that tries everything.
 
+mod clients;
 mod naive;
 mod random;
 
 use super::{Kv, Limits, Part, Parts, Register, Search, Searched, Spec, Verdict, Window, check};
-use crate::history::{At, Call, Expect, History, Outcome, Reply};
+use crate::history::{At, Call, Expect, History, OpId, Outcome, Reply};
 use bytes::Bytes;
 use random::{Dice, Shape, break_one, linearizable};
 
@@ -17,8 +18,19 @@ fn lines(history: &History) -> String {
     history.operations.iter().map(line).collect()
 }
 
-const SMALL: Shape =
-    Shape { operations: 7, spread: 3, unknown: 5, keys: 1, calls: "gpadcv", versions: true, unique: false };
+const SMALL: Shape = Shape {
+    operations: 7,
+    spread: 3,
+    unknown: 5,
+    keys: 1,
+    calls: "gpadcv",
+    versions: true,
+    unique: false,
+    words: &["a", "b"],
+};
+
+/// Values that can be taken apart in several ways.
+const AMBIGUOUS: &[&str] = &["a", "b", "ab", "ba", "aba", "bab"];
 
 /// Compares with the naive checker, on histories as they were made and broken in one place. How many were violated.
 fn compare<S: Spec>(spec: &S, shape: Shape, cases: u64) -> u64 {
@@ -170,21 +182,52 @@ fn long_histories_with_many_unknown_outcomes_are_decided() {
         [("gpadc", true), ("gpadcv", true), ("gpacv", true), ("ga", true), ("ga", false), ("ggp", false)]
     {
         for seed in 0..6 {
-            let shape = Shape { operations: 600, spread: 8, unknown: 10, keys: 1, calls, versions, unique: true };
+            let shape = Shape { operations: 600, spread: 8, unknown: 10, calls, versions, unique: true, ..SMALL };
             let dice = &mut Dice(seed << 30);
             let mut history = linearizable(dice, shape);
             let limits = Limits { memory: 16 << 20 };
             let verdict = check(&history, &Kv, limits);
             assert!(verdict.is_ok(), "{shape:?}, seed {seed}: {verdict}");
-            if versions && calls.contains('d') {
-                // That there is no order is much harder to see where a key may have been removed at any time.
-                continue;
-            }
             (0..3).for_each(|_| break_one(dice, &mut history));
             let verdict = check(&history, &Kv, limits);
             assert!(!matches!(verdict, Verdict::Unknown(_)), "{shape:?}, broken seed {seed}: {verdict}");
         }
     }
+}
+
+/// Here what is known before the search rules out most: where what was seen can be taken apart in one way, by whom it
+/// was written is often certain.
+#[test]
+fn what_is_known_of_unknown_outcomes_before_the_search_is_true() {
+    let mut violated = 0;
+    for versions in [true, false] {
+        for unique in [true, false] {
+            let shape = Shape { unknown: 3, spread: 2, versions, unique, words: AMBIGUOUS, ..SMALL };
+            for calls in ["gpadcv", "gggaadp", "ggapdc"] {
+                violated += compare(&Kv, Shape { calls, ..shape }, 700);
+            }
+            violated += compare(&Kv, Shape { calls: "ggaapd", operations: 6, unknown: 6, ..shape }, 700);
+        }
+    }
+    assert!(violated > 400, "only {violated} of the broken histories were violated");
+}
+
+/// As long ones, of many clients, with a quarter of all outcomes unknown.
+#[test]
+fn histories_of_clients_that_are_often_not_answered_are_decided() {
+    let mut violated = 0;
+    for seed in 0..20 {
+        let dice = &mut Dice(seed << 30);
+        let mut history = clients::history(&mut |limit| dice.below(limit), 300);
+        let limits = Limits { memory: 16 << 20 };
+        let verdict = check(&history, &Kv, limits);
+        assert!(verdict.is_ok(), "seed {seed}: {verdict}");
+        (0..3).for_each(|_| break_one(dice, &mut history));
+        let verdict = check(&history, &Kv, limits);
+        assert!(!matches!(verdict, Verdict::Unknown(_)), "broken seed {seed}: {verdict}");
+        violated += u64::from(!verdict.is_ok());
+    }
+    assert!(violated > 4, "only {violated} of the broken histories were violated");
 }
 
 fn at(nth: u64) -> At {
@@ -300,4 +343,24 @@ fn what_cannot_be_decided_in_the_memory_that_there_is_is_unknown() {
     history.ret(id, Outcome::Ok { reply: is(Some("never"), 0), at: at(last + 1) });
     let verdict = check(&history, &Kv, Limits { memory: 1 << 12 });
     assert!(matches!(verdict, Verdict::Unknown(_)), "{verdict}");
+}
+
+/// At first both could create the key, to the same end; but the Put must be over before the Delete, and then only the
+/// other one is left to create it again.
+#[test]
+fn one_that_must_be_over_soon_does_not_wait_for_one_that_can_do_less() {
+    let mut history = History::new();
+    let expect = Expect::Value(None);
+    let cas = history.invoke(0, Call::Cas { key: bytes("x"), expect, value: bytes("1") }, at(0));
+    for (nth, call, reply) in [
+        (1, put("1"), Reply::Written { version: 0 }),
+        (3, Call::Delete { key: bytes("x") }, Reply::Deleted { existed: true }),
+        (5, Call::Get { key: bytes("x") }, is(Some("1"), 0)),
+    ] {
+        let id = history.invoke(1, call, at(nth));
+        history.ret(id, Outcome::Ok { reply, at: at(nth + 1) });
+    }
+    history.ret(cas, Outcome::Ok { reply: Reply::Written { version: 0 }, at: at(7) });
+    assert!(naive::is_linearizable(&history) && is_ok_blurred(&history, &Kv));
+    assert!(check(&history, &Kv, Limits::default()).is_ok());
 }

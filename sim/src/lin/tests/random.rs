@@ -42,6 +42,8 @@ pub struct Shape {
     pub versions: bool,
     /// Whether each value is written once.
     pub unique: bool,
+    /// Otherwise, what is written.
+    pub words: &'static [&'static str],
 }
 
 /// A history in which each operation was carried out at an instant within its interval.
@@ -82,7 +84,7 @@ fn call(dice: &mut Dice, shape: Shape, nth: u64) -> Call {
     let key = Bytes::from(format!("k{}", dice.below(shape.keys)));
     let some = |dice: &mut Dice| match shape.unique {
         true => Bytes::from(format!("{};", dice.below(nth + 1))),
-        false => Bytes::from_static(dice.pick(&["a", "b"]).as_bytes()),
+        false => Bytes::from_static(dice.pick(shape.words).as_bytes()),
     };
     let new = |dice: &mut Dice| if shape.unique { Bytes::from(format!("{nth};")) } else { some(dice) };
     match dice.pick(shape.calls.as_bytes()) {
