@@ -73,10 +73,11 @@ fn reads(draw: &mut Draw, mode: ReadMode) -> Plan {
     let old = Selector::bound("old");
     for _ in 0..6 {
         plan.wait_leader(Selector::All).bind("old", Selector::Leader);
-        let act = match draw.rng.below(4) {
+        let act = match draw.rng.below(5) {
             0 => Act::Pause(old.clone()),
             1 => Act::Cut { from: Selector::All, to: old.clone() },
-            2 => Act::Transfer { to: Selector::Followers.any(1) },
+            2 => Act::Cut { from: old.clone(), to: Selector::All },
+            3 => Act::Transfer { to: Selector::Followers.any(1) },
             _ => Act::Disconnect(old.clone()),
         };
         plan.act(act).sleep(Span::millis(draw.rng.within(300..=1_500)));
