@@ -33,7 +33,7 @@ pub trait KvClerk: Send {
 }
 
 /// Why an operation has no answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Lost {
     /// It may have taken effect, or will.
     Unknown,

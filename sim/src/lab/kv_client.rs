@@ -9,7 +9,7 @@ use crate::kv::{ClerkSetup, KvClerk, Lost};
 use crate::plan::{Client, KvOp, Op};
 use bytes::Bytes;
 use futures::FutureExt;
-use labrpc::sim::Lab;
+use labrpc::sim::{Digest, Lab};
 use labrpc::{Env, NodeId, Time};
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -61,17 +61,15 @@ impl KvClient {
     }
 
     fn begin(&self, process: u32, nth: u64, call: Call) {
-        // The words go into the digest, as everything does that tells one run from another.
-        let words = Asks(process, &call).to_string();
-        self.lab.remark(None, xxhash_rust::xxh3::xxh3_64(words.as_bytes()), &words);
+        // It goes into the digest, as everything does that tells one run from another.
+        self.lab.remark(None, Digest::of(&(process, &call)), &Asks(process, &call));
         self.lab.with_hook(|watcher: &mut Watcher| watcher.begins(call));
         self.lab.report(what::INVOKE, [process.into(), nth, 0, 0]);
     }
 
     /// The end of an operation, if it has one. What is unknown stays open.
     fn end(&self, process: u32, nth: u64, outcome: &Option<Result<Reply, Lost>>) {
-        let words = IsTold(process, outcome).to_string();
-        self.lab.remark(None, xxhash_rust::xxh3::xxh3_64(words.as_bytes()), &words);
+        self.lab.remark(None, Digest::of(&(process, outcome)), &IsTold(process, outcome));
         self.lab.with_hook(|watcher: &mut Watcher| watcher.ends(outcome.clone()));
         let word = match outcome {
             Some(Ok(_)) => 1,
