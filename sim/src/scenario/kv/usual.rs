@@ -144,16 +144,29 @@ impl One {
         One { overwrites: true, ..self }
     }
 
+    /// As in the course, many clients get more done than one, and less where messages are lost. Spread over the time that
+    /// the faults take.
+    fn load(self) -> Load {
+        let all = match (self.clients, self.unreliable) {
+            (1, _) => 200,
+            (_, false) => 1_600,
+            (_, true) => 450,
+        };
+        let mix = if self.overwrites { Mix { append: 0, put: 700, ..Mix::USUAL } } else { Mix::USUAL };
+        let load = Load { keys: self.keys, mix, ..Load::of(self.clients, all / self.clients) };
+        match (self.clients, self.crashes || self.partitions) {
+            (1, _) => load,
+            (_, faults) => Load { wave: 10, pause: Span::millis(if faults { 400 } else { 100 }), ..load },
+        }
+    }
+
     fn plan(self, draw: &mut Draw) -> Plan {
         let mut plan = draw.kv_plan(self.servers);
         if self.unreliable {
             plan.net = unreliable();
         }
         plan.knobs.snapshot_bytes = self.snapshots.then_some(SNAPSHOT_BYTES);
-        // About as much as the course's clients get done, spread over the time that the faults take.
-        let ops = (600 / self.clients).clamp(40, 200);
-        let mix = if self.overwrites { Mix { append: 0, put: 700, ..Mix::USUAL } } else { Mix::USUAL };
-        plan.clients = Load { keys: self.keys, mix, ..Load::of(self.clients, ops) }.draw(draw, 1);
+        plan.clients = self.load().draw(draw, 1);
         for _ in 0..3 {
             if self.partitions {
                 plan.partition_again(draw, 3);
