@@ -3,7 +3,6 @@
 
 use super::control::Shared;
 use super::watcher::{Watcher, what};
-use super::words::{Asks, IsTold};
 use crate::history::{Call, Expect, Reply};
 use crate::kv::{ClerkSetup, KvClerk, Lost};
 use crate::plan::{Client, KvOp, Op};
@@ -62,21 +61,21 @@ impl KvClient {
 
     fn begin(&self, process: u32, nth: u64, call: Call) {
         // It goes into the digest, as everything does that tells one run from another.
-        self.lab.remark(None, Digest::of(&(process, &call)), &Asks(process, &call));
+        let digest = Digest::of(&call);
         self.lab.with_hook(|watcher: &mut Watcher| watcher.begins(call));
-        self.lab.report(what::INVOKE, [process.into(), nth, 0, 0]);
+        self.lab.report(what::INVOKE, [process.into(), nth, digest, 0]);
     }
 
     /// The end of an operation, if it has one. What is unknown stays open.
     fn end(&self, process: u32, nth: u64, outcome: &Option<Result<Reply, Lost>>) {
-        self.lab.remark(None, Digest::of(&(process, outcome)), &IsTold(process, outcome));
+        let digest = Digest::of(outcome);
         self.lab.with_hook(|watcher: &mut Watcher| watcher.ends(outcome.clone()));
         let word = match outcome {
             Some(Ok(_)) => 1,
             Some(Err(Lost::Refused)) => 2,
             _ => 3,
         };
-        self.lab.report(what::RETURN, [process.into(), nth, word, 0]);
+        self.lab.report(what::RETURN, [process.into(), nth, word, digest]);
     }
 
     /// `None`: clients fell silent before there was an answer.
