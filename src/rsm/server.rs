@@ -72,6 +72,7 @@ impl Server {
         config: Config,
         observer: Option<Observer>,
     ) -> Result<Server, raft::StartError> {
+        let leased = raft.lease.is_some();
         let node = Node::start_up(env.clone(), raft, options).await?;
         let driver: Driver<M> = Driver {
             env: env.clone(),
@@ -85,6 +86,7 @@ impl Server {
             waiters: BTreeMap::new(),
             readers: Vec::new(),
             reads: Vec::new(),
+            leased,
             leads: None,
             acknowledged: BTreeMap::new(),
         };
@@ -134,6 +136,8 @@ struct Driver<M: StateMachine> {
     /// Queries that have come and were not given to a read yet.
     readers: Vec<(labrpc::Request, M::Query)>,
     reads: Vec<Read<M::Query>>,
+    /// Whether a lease may spare a read its round.
+    leased: bool,
     /// The term that it leads, when it last looked.
     leads: Option<Term>,
     /// Commands that were acknowledged too early; for [`super::Bug::AckOnAppend`].
@@ -191,14 +195,24 @@ impl<M: StateMachine> Driver<M> {
                 Err(_) => self.respond(&request, Response::Malformed),
             }
         }
-        if !self.readers.is_empty() {
-            let readers = std::mem::take(&mut self.readers);
-            match self.config.reads {
-                Reads::Confirmed => self.reads.push(Read { asked: self.node.ask_read(), readers }),
-                Reads::ThroughLog => self.start(LogCommand::Mark, Waiter::Readers(readers)),
-            }
-        }
+        self.ask_for_readers();
         any
+    }
+
+    /// Asks Raft for whoever wants to read. While one read is being confirmed, those who come wait and share the next: under
+    /// load a round of heartbeats serves many. With leases nobody waits: the next may be answered at once.
+    fn ask_for_readers(&mut self) {
+        let confirmed = self.config.reads == Reads::Confirmed;
+        let wait = confirmed && !self.leased && !self.reads.is_empty();
+        if wait || self.readers.is_empty() {
+            return;
+        }
+        let readers = std::mem::take(&mut self.readers);
+        if confirmed {
+            self.reads.push(Read { asked: self.node.ask_read(), readers });
+        } else {
+            self.start(LogCommand::Mark, Waiter::Readers(readers));
+        }
     }
 
     /// Asks Raft to take a command.
