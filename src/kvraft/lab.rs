@@ -18,8 +18,8 @@ use sim::kv::{ClerkSetup, KvClerk, KvSystem, Lost};
 use sim::oracle::ServiceSnapshot;
 use sim::plan::{Knobs, ReadMode};
 use sim::raft::{
-    Abilities, Booted, BugCard, Change, DiskFact, Done, Follow, Part, PeerSetup, RaftPeer, RaftSystem,
-    Recovered, WireFacts,
+    Abilities, Booted, BugCard, Change, DiskFact, Done, Follow, Part, PeerSetup, RaftPeer, RaftSystem, Recovered,
+    WireFacts,
 };
 use std::sync::Arc;
 

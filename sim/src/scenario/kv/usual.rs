@@ -149,7 +149,7 @@ impl One {
     fn load(self) -> Load {
         let all = match (self.clients, self.unreliable) {
             (1, _) => 200,
-            (_, false) => 1_600,
+            (_, false) => 1_400,
             (_, true) => 450,
         };
         let mix = if self.overwrites { Mix { append: 0, put: 700, ..Mix::USUAL } } else { Mix::USUAL };
