@@ -55,7 +55,7 @@ impl Load {
         for client in first..first + self.clients as usize {
             let after = |draw: &mut Draw, nth: u32| match pauses.get((nth / self.wave) as usize) {
                 None => self.pause(draw),
-                Some(pause) if nth % self.wave == 0 => *pause,
+                Some(pause) if nth.is_multiple_of(self.wave) => *pause,
                 Some(_) => Span::ZERO,
             };
             let op = |nth| Op::Kv { after: after(draw, nth), op: self.op(draw, client, nth) };
