@@ -167,6 +167,13 @@ impl Env {
         }
     }
 
+    /// Says what has happened, in this order.
+    pub fn emit_all(&self, events: &[Event]) {
+        match &self.backend {
+            Backend::Sim(env) => env.emit_all(events),
+        }
+    }
+
     /// Stops this node, from this instant on: for what it must not survive, as a failed disk. `why` says what
     /// happened and what to do about it. In the simulator the boot is over; a process ends.
     pub async fn halt(&self, why: &str) -> std::convert::Infallible {

@@ -15,7 +15,7 @@ pub trait KvSystem: Send + Sync {
     fn clerk(&self, env: Env, setup: ClerkSetup) -> Box<dyn KvClerk>;
 
     /// Whether it explains its log: it names in every answer the entry that it comes from, and reports what it executes
-    /// ([`crate::raft::ApplyMsg::State`]). Then answers are held against the log.
+    /// ([`crate::raft::Done::Applied`]). Then answers are held against the log.
     fn explains(&self) -> bool {
         false
     }
@@ -37,7 +37,7 @@ pub struct Entry {
 }
 
 /// An answer.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub struct Told {
     /// What it says.
     pub reply: Reply,
@@ -63,7 +63,7 @@ pub trait KvClerk: Send {
 }
 
 /// Why an operation has no answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Lost {
     /// It may have taken effect, or will.
     Unknown,

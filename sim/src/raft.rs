@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use labrpc::persister::Directory;
 use labrpc::sim::DiskView;
 use labrpc::{Content, Direction, Env, Index, Kind, NodeId, Term};
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -90,13 +91,62 @@ pub struct PeerSetup {
     pub knobs: Knobs,
     /// The bug to plant, by name.
     pub bug: Option<String>,
+    /// Where it says what it has done, if it has a state machine of its own.
+    pub tell: Tell,
+}
+
+/// Where a server with a state machine of its own says what it has done, at the moment it has and before any client
+/// hears of it.
+#[derive(Clone)]
+pub struct Tell(Arc<dyn Fn(Done<'_>) + Send + Sync>);
+
+impl Tell {
+    pub(crate) fn new(listen: impl Fn(Done<'_>) + Send + Sync + 'static) -> Tell {
+        Tell(Arc::new(listen))
+    }
+
+    /// Says it.
+    pub fn say(&self, done: Done<'_>) {
+        (self.0)(done);
+    }
+}
+
+impl fmt::Debug for Tell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tell")
+    }
+}
+
+/// What a server with a state machine of its own has done.
+#[derive(Clone, Copy, Debug)]
+pub enum Done<'a> {
+    /// It has applied an entry.
+    Applied {
+        /// Where the entry stands.
+        index: Index,
+        /// Its term, if known.
+        term: Option<Term>,
+        /// The command, if it is one.
+        command: Option<&'a Bytes>,
+        /// Whether the command was executed now: not if it had been before, or never is.
+        executed: bool,
+        /// The digest of the state after it.
+        digest: u64,
+    },
+    /// It has replaced its state by a snapshot.
+    Restored {
+        /// The last entry covered.
+        index: Index,
+        /// The digest of the state.
+        digest: u64,
+    },
 }
 
 /// A server that has started.
 pub struct Booted {
     /// How its service talks to it.
     pub peer: Arc<dyn RaftPeer>,
-    /// What its service must do, in order.
+    /// What its service must do, in order. Of a server with a state machine of its own: nothing, ever.
     pub applies: Pin<Box<dyn Stream<Item = ApplyMsg> + Send>>,
 }
 
@@ -153,22 +203,6 @@ pub enum ApplyMsg {
         index: Index,
         /// The bytes.
         content: Bytes,
-    },
-    /// A server with a state machine of its own has come to this state by what it applied last.
-    State {
-        /// The entry applied last.
-        index: Index,
-        /// The digest of the state.
-        digest: u64,
-        /// The command of that entry, if it was executed now: not if it had been before, or never is.
-        executed: Option<Bytes>,
-    },
-    /// A server with a state machine of its own has replaced its state by a snapshot.
-    Restored {
-        /// The last entry covered.
-        index: Index,
-        /// The digest of the state.
-        digest: u64,
     },
 }
 

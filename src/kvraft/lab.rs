@@ -8,8 +8,8 @@ use crate::raft::lab::{self as raft_lab, ShardlabRaft};
 use crate::raft::{Drift, Node};
 use crate::rsm::{self, Bug, Failure, LogCommand, Observation, Patience, Reads};
 use bytes::Bytes;
-use futures::channel::mpsc::unbounded;
 use futures::future::BoxFuture;
+use futures::stream::pending;
 use labrpc::persister::Directory;
 use labrpc::sim::DiskView;
 use labrpc::{Direction, Env, Index, Kind, NodeId, Term, Time};
@@ -18,8 +18,8 @@ use sim::kv::{ClerkSetup, Entry, KvClerk, KvSystem, Lost, Told};
 use sim::oracle::ServiceSnapshot;
 use sim::plan::{Knobs, ReadMode};
 use sim::raft::{
-    Abilities, ApplyMsg, Booted, BugCard, Change, DiskFact, Follow, Part, PeerSetup, RaftPeer, RaftSystem,
-    Recovered, WireFacts,
+    Abilities, Booted, BugCard, Change, DiskFact, Done, Follow, Part, PeerSetup, RaftPeer, RaftSystem, Recovered,
+    WireFacts,
 };
 use std::sync::Arc;
 
@@ -51,24 +51,17 @@ impl RaftSystem for ShardlabKv {
 
     fn boot(&self, env: Env, setup: PeerSetup) -> BoxFuture<'static, Result<Booted, String>> {
         Box::pin(async move {
-            let (told, applies) = unbounded();
-            // Whoever listens is a task of the same boot: there is nobody to tell only when it is over.
-            let tell = move |message| _ = told.unbounded_send(message);
+            let tell = setup.tell.clone();
             let observer = Box::new(move |seen: Observation<'_>| match seen {
                 Observation::Applied { index, term, command, executed, digest } => {
-                    let term = Some(term);
-                    tell(match command {
-                        Some(command) => ApplyMsg::Command { index, term, command: command.clone() },
-                        None => ApplyMsg::Noop { index, term },
-                    });
-                    tell(ApplyMsg::State { index, digest, executed: command.filter(|_| executed).cloned() });
+                    tell.say(Done::Applied { index, term: Some(term), command, executed, digest });
                 }
-                Observation::Restored { index, digest } => tell(ApplyMsg::Restored { index, digest }),
+                Observation::Restored { index, digest } => tell.say(Done::Restored { index, digest }),
                 Observation::Snapshot { .. } => {}
             });
             let server =
                 Server::boot(env, config(&setup), Some(observer)).await.map_err(|error| error.to_string())?;
-            Ok(Booted { peer: Arc::new(Peer(server.node().clone())), applies: Box::pin(applies) })
+            Ok(Booted { peer: Arc::new(Peer(server.node().clone())), applies: Box::pin(pending()) })
         })
     }
 

@@ -6,6 +6,7 @@ use crate::rsm::digest::{self, Growing};
 use crate::rsm::machine::{Malformed, StateMachine, TooLarge};
 use bytes::Bytes;
 use labrpc::Index;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// What a key holds.
@@ -121,6 +122,15 @@ impl Kv {
     }
 }
 
+/// Bytes that are encoded at once, and not one by one: the encoding is the same.
+struct Whole<'a>(&'a [u8]);
+
+impl Serialize for Whole<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
 impl StateMachine for Kv {
     type Command = Command;
     type Reply = Reply;
@@ -149,7 +159,7 @@ impl StateMachine for Kv {
     fn snapshot(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (key, slot) in &self.map {
-            chunks::put(&mut bytes, &(key, slot.version, &slot.value));
+            chunks::put(&mut bytes, &(key, slot.version, Whole(&slot.value)));
         }
         bytes
     }
@@ -157,8 +167,8 @@ impl StateMachine for Kv {
     fn restore(mut bytes: &[u8]) -> Result<Kv, Malformed> {
         let mut kv = Kv::default();
         while !bytes.is_empty() {
-            let (key, version, value): (Bytes, u64, Vec<u8>) = chunks::take(&mut bytes)?;
-            let slot = Slot { digest: Growing::of(&value), value, version };
+            let (key, version, value): (Bytes, u64, Bytes) = chunks::take(&mut bytes)?;
+            let slot = Slot { digest: Growing::of(&value), value: value.into(), version };
             kv.sum = kv.sum.wrapping_add(slot.digest(&key));
             if version == 0 || kv.map.insert(key, slot).is_some() {
                 return Err(Malformed);

@@ -164,7 +164,7 @@ pub struct Raft {
 
     pub(super) pieces: Vec<Piece>,
     /// Empty lists with room, for the next [`Ready`].
-    spare: Ready,
+    spare: Option<Box<Ready>>,
     pub(super) answers: Answers,
     pub(super) events: Vec<Event>,
 }
@@ -216,7 +216,7 @@ impl Raft {
             restore: (covered > Index(0)).then(|| snapshot.clone()),
 
             pieces: Vec::new(),
-            spare: Ready::default(),
+            spare: None,
             answers: Answers::default(),
             events: Vec::new(),
             stored: snapshot.clone(),
@@ -252,10 +252,10 @@ impl Raft {
     }
 
     /// What must be done now. Whoever takes it does it; it is not returned again.
-    pub fn ready(&mut self) -> Ready {
+    pub fn ready(&mut self) -> Box<Ready> {
         self.release();
         self.send_what_is_due();
-        let mut ready = std::mem::take(&mut self.spare);
+        let mut ready = self.spare.take().unwrap_or_default();
         ready.write = self.take_write();
         self.hand_over(&mut ready.apply);
         self.outbox.take(&mut ready.send);
@@ -267,9 +267,9 @@ impl Raft {
     }
 
     /// Takes back what was carried out, for the room that it has.
-    pub fn recycle(&mut self, mut done: Ready) {
+    pub fn recycle(&mut self, mut done: Box<Ready>) {
         done.clear();
-        self.spare = done;
+        self.spare = Some(done);
     }
 
     /// Wake the server with [`Input::Alarm`] no later than this.

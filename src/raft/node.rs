@@ -419,10 +419,8 @@ impl Driver {
 
     // --- what must be done
 
-    fn carry_out(&mut self, mut ready: Ready) {
-        for event in &ready.events {
-            self.env.emit(event);
-        }
+    fn carry_out(&mut self, mut ready: Box<Ready>) {
+        self.env.emit_all(&ready.events);
         for piece in ready.pieces.drain(..) {
             self.stage(piece);
         }

@@ -118,15 +118,19 @@ impl Raft {
     /// Which rounds has a majority answered?
     pub(super) fn confirm_reads(&mut self) {
         self.renew_lease();
-        if self.reads.waiting.is_empty() {
+        // Rounds rise along the list: where the first is not answered, none is.
+        if !self.reads.waiting.first().is_some_and(|&(_, round, _)| self.is_answered(round)) {
             return;
         }
-        let (confirmed, waiting): (Vec<_>, Vec<_>) =
-            self.reads.waiting.iter().copied().partition(|&(_, round, _)| self.is_answered(round));
+        let mut waiting = std::mem::take(&mut self.reads.waiting);
+        waiting.retain(|&(id, round, index)| {
+            let answered = self.is_answered(round);
+            if answered {
+                self.confirm(id, index);
+            }
+            !answered
+        });
         self.reads.waiting = waiting;
-        for (id, _, index) in confirmed {
-            self.confirm(id, index);
-        }
         self.answer_reads();
     }
 

@@ -10,16 +10,19 @@ use serde::{Deserialize, Serialize};
 
 /// One record of the log on the disk. Later ones go before earlier ones.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Record {
+pub enum Record<S = SnapshotMeta, E = Entry> {
     /// A snapshot replaces the log up to its last entry. If that entry is not in the log, all of it.
-    Snapshot(SnapshotMeta),
+    Snapshot(S),
     /// Term and vote.
     Hard(HardState),
     /// What is behind this entry is cut off.
     Cut(Index),
     /// An entry; what was at its place and behind it is cut off.
-    Entry(Entry),
+    Entry(E),
 }
+
+/// A record of what the server holds in its memory.
+type Held<'a> = Record<&'a SnapshotMeta, &'a Entry>;
 
 /// A log on the disk that no writer leaves behind: an entry is missing. The state cannot be known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -53,7 +56,7 @@ pub fn snapshot_id(last: EntryId) -> SnapshotId {
     SnapshotId(last.index.0, last.term.0)
 }
 
-fn encoded(all: impl IntoIterator<Item = Record>) -> Records {
+fn encoded<S: Serialize, E: Serialize>(all: impl IntoIterator<Item = Record<S, E>>) -> Records {
     let mut records = Records::default();
     for record in all {
         records.push_with(|bytes| {
@@ -68,31 +71,34 @@ fn encoded(all: impl IntoIterator<Item = Record>) -> Records {
 /// The order counts: a power failure keeps some first of them. The term goes in front of all that may be of it,
 /// or a server would start in a term below its own log.
 pub fn records(write: &Write) -> Records {
-    let [snapshot, hard, log] = parts(write);
-    encoded(hard.into_iter().chain(snapshot).chain(log))
+    let (snapshot, hard, log) = parts(write);
+    encoded(hard.chain(snapshot).chain(log))
 }
 
 /// The records of a write in the order of a planted bug.
 pub(super) fn records_with_the_term_late(write: &Write) -> Records {
-    encoded(parts(write).into_iter().flatten())
+    let (snapshot, hard, log) = parts(write);
+    encoded(snapshot.chain(hard).chain(log))
 }
 
 /// Snapshot, hard state and log of a write.
-fn parts(write: &Write) -> [Vec<Record>; 3] {
-    let snapshot = write.snapshot.iter().map(|snapshot| Record::Snapshot(snapshot.meta.clone()));
+fn parts(
+    write: &Write,
+) -> (impl Iterator<Item = Held<'_>>, impl Iterator<Item = Held<'_>>, impl Iterator<Item = Held<'_>>) {
+    let snapshot = write.snapshot.iter().map(|snapshot| Record::Snapshot(&snapshot.meta));
     let hard = write.hard.iter().map(|hard| Record::Hard(*hard));
     let log = write.log.iter().flat_map(|log| {
         // An entry cuts by itself; without one the cut must be said.
         let cut = log.entries.is_empty().then_some(Record::Cut(log.after));
-        cut.into_iter().chain(log.entries.iter().cloned().map(Record::Entry))
+        cut.into_iter().chain(log.entries.iter().map(Record::Entry))
     });
-    [snapshot.collect(), hard.collect(), log.collect()]
+    (snapshot, hard, log)
 }
 
 /// The records that say all of a state, in the order of those of a write.
 pub fn records_of(saved: &Saved) -> Records {
-    let snapshot = saved.snapshot.iter().cloned().map(Record::Snapshot);
-    let entries = saved.entries.iter().cloned().map(Record::Entry);
+    let snapshot = saved.snapshot.iter().map(Held::Snapshot);
+    let entries = saved.entries.iter().map(Record::Entry);
     encoded(std::iter::once(Record::Hard(saved.hard)).chain(snapshot).chain(entries))
 }
 
@@ -250,7 +256,7 @@ mod tests {
     fn a_cut_without_entries_is_said() {
         let log = Some(LogWrite { after: Index(1), entries: vec![] });
         let write = Write { seq: 1, snapshot: None, hard: None, log };
-        let log = encoded([entry(1, 1), entry(2, 1)].map(Record::Entry));
+        let log = encoded([entry(1, 1), entry(2, 1)].map(Record::<SnapshotMeta, _>::Entry));
         let cut = records(&write);
         assert_eq!(ids(&Saved::recover(log.iter().chain(cut.iter())).unwrap()), [(1, 1)]);
     }

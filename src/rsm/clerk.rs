@@ -12,6 +12,9 @@ use labrpc::{Env, Index, NodeId, Time};
 use std::marker::PhantomData;
 use std::time::Duration;
 
+/// The longest pause, in times of the first.
+pub const MOST_PAUSES: u32 = 8;
+
 /// How long a clerk tries, by its node's clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -19,7 +22,8 @@ pub struct Patience {
     pub deadline: Duration,
     /// For one server to answer.
     pub attempt: Duration,
-    /// Between two rounds in which no server could help.
+    /// After the first round in which no server could help. After each further one it is twice as long, up to
+    /// [`MOST_PAUSES`] of these: while there is no leader, a crowd of clients that ask would be all that servers hear.
     pub pause: Duration,
     /// A planted bug.
     pub bug: Option<Bug>,
@@ -146,6 +150,7 @@ impl<M: StateMachine> Clerk<M> {
         let mut body = encoded(&request);
         // Whether a try may have left something behind, and how many servers in a row could not help.
         let (mut may_be, mut helpless) = (false, 0);
+        let mut pauses = 1;
         loop {
             let now = self.env.now();
             if now >= deadline {
@@ -173,7 +178,8 @@ impl<M: StateMachine> Clerk<M> {
             helpless += 1;
             self.turn_to(hint);
             if helpless % self.servers.len() == 0 {
-                self.env.sleep(self.config.pause).await;
+                self.env.sleep(self.config.pause * pauses).await;
+                pauses = (pauses * 2).min(MOST_PAUSES);
             }
             if bug!(self, RetryNewSeq)
                 && let Request::Operate { seq, .. } = &mut request

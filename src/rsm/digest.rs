@@ -85,7 +85,9 @@ impl Growing {
         for byte in bytes {
             // One more than the byte, so that zeros count.
             let next = u128::from(self.0) * u128::from(Growing::BASE) + u128::from(*byte) + 1;
-            self.0 = (next % u128::from(Growing::PRIME)) as u64;
+            // Of a prime one below a power of two: what stands above that power counts as much below it.
+            let sum = (next as u64 & Growing::PRIME) + (next >> 61) as u64;
+            self.0 = if sum >= Growing::PRIME { sum - Growing::PRIME } else { sum };
         }
     }
 

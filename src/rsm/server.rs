@@ -75,6 +75,7 @@ impl Server {
         config: Config,
         observer: Option<Observer>,
     ) -> Result<Server, raft::StartError> {
+        let leased = raft.lease.is_some();
         let node = Node::start_up(env.clone(), raft, options).await?;
         let driver: Driver<M> = Driver {
             env: env.clone(),
@@ -88,8 +89,10 @@ impl Server {
             starts: VecDeque::new(),
             waiters: BTreeMap::new(),
             readers: Vec::new(),
+            unmarked: Vec::new(),
             marking: false,
             reads: Vec::new(),
+            leased,
             leads: None,
             acknowledged: BTreeMap::new(),
         };
@@ -138,11 +141,15 @@ struct Driver<M: StateMachine> {
     /// Answered in this order.
     starts: VecDeque<Start<M::Query>>,
     waiters: BTreeMap<(Index, Term), Waiter<M::Query>>,
-    /// Queries that have come and were not given to a read, or a mark, yet.
+    /// Queries that have come and were not given to a read yet.
     readers: Vec<(labrpc::Request, M::Query)>,
+    /// Queries that need a mark in the log.
+    unmarked: Vec<(labrpc::Request, M::Query)>,
     /// A mark is under way.
     marking: bool,
     reads: Vec<Read<M::Query>>,
+    /// Whether a lease may spare a read its round.
+    leased: bool,
     /// The term that it leads, when it last looked.
     leads: Option<Term>,
     /// Commands that were acknowledged too early; for [`super::Bug::AckOnAppend`].
@@ -198,24 +205,34 @@ impl<M: StateMachine> Driver<M> {
                 Ok(Request::Query(query)) if bug!(self, LocalRead) && self.node.state().1 => {
                     self.read(vec![(request, query)]);
                 }
-                Ok(Request::Query(query)) => self.readers.push((request, query)),
+                Ok(Request::Query(query)) => match self.config.reads {
+                    Reads::Confirmed => self.readers.push((request, query)),
+                    Reads::ThroughLog => self.unmarked.push((request, query)),
+                },
                 Err(_) => self.respond(&request, Response::Malformed),
             }
         }
-        if self.config.reads == Reads::Confirmed && !self.readers.is_empty() {
-            let readers = std::mem::take(&mut self.readers);
-            self.reads.push(Read { asked: self.node.ask_read(), readers });
-        }
+        self.ask_for_readers();
         any
+    }
+
+    /// Asks Raft for whoever wants to read. While one read is being confirmed, those who come wait and share the next: under
+    /// load a round of heartbeats serves many. With leases nobody waits: the next may be answered at once.
+    fn ask_for_readers(&mut self) {
+        if self.readers.is_empty() || (!self.reads.is_empty() && !self.leased) {
+            return;
+        }
+        let readers = std::mem::take(&mut self.readers);
+        self.reads.push(Read { asked: self.node.ask_read(), readers });
     }
 
     /// Puts a mark into the log for all reads that wait for one. There is one at a time: reads that come while it is
     /// under way were asked after it, and share the next. So a log that is slow is not filled with marks.
     fn mark(&mut self) -> bool {
-        let due = !self.readers.is_empty() && (!self.marking || bug!(self, EachRetryIsLogged));
+        let due = !self.unmarked.is_empty() && (!self.marking || bug!(self, EachRetryIsLogged));
         if due {
             self.marking = true;
-            let readers = std::mem::take(&mut self.readers);
+            let readers = std::mem::take(&mut self.unmarked);
             self.start(LogCommand::Mark, Waiter::Readers(readers));
         }
         due
@@ -351,7 +368,7 @@ impl<M: StateMachine> Driver<M> {
                     assert!(index <= self.replica.applied(), "a read is confirmed when its index is applied");
                     self.read(readers);
                 }
-                Err(Unavailable::NoEntryOfTerm) => self.readers.extend(readers),
+                Err(Unavailable::NoEntryOfTerm) => self.unmarked.extend(readers),
                 Err(refusal) => self.refuse_readers(&readers, refusal),
             }
         }

@@ -233,7 +233,7 @@ impl Server {
     fn settle(&mut self) {
         loop {
             let ready = self.core.ready();
-            if !self.carry_out(ready) {
+            if !self.carry_out(*ready) {
                 return;
             }
         }

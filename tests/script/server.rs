@@ -176,7 +176,7 @@ impl Server {
             if idle {
                 return;
             }
-            self.carry_out(now, ready);
+            self.carry_out(now, *ready);
         }
     }
 

@@ -7,18 +7,25 @@ use std::hash::{Hash, Hasher};
 
 /// A rolling hash of everything that was observed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Digest(u64);
+pub struct Digest(u64);
 
 impl Digest {
-    pub fn new() -> Digest {
+    pub(crate) fn new() -> Digest {
         Digest(0x243f_6a88_85a3_08d3)
     }
 
-    pub fn add(&mut self, item: &impl Hash) {
+    /// The digest of one value.
+    pub fn of(item: &impl Hash) -> u64 {
+        let mut digest = Digest::new();
+        digest.add(item);
+        digest.value()
+    }
+
+    pub(crate) fn add(&mut self, item: &impl Hash) {
         item.hash(self);
     }
 
-    pub fn value(self) -> u64 {
+    pub(crate) fn value(self) -> u64 {
         self.0 ^ (self.0 >> 29)
     }
 }

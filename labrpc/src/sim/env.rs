@@ -138,10 +138,19 @@ impl NodeEnv {
     }
 
     pub fn emit(&self, event: &Event) {
+        self.emit_all(std::slice::from_ref(event));
+    }
+
+    pub fn emit_all(&self, events: &[Event]) {
+        if events.is_empty() {
+            return;
+        }
         let mut world = self.shared.lock();
-        if world.enter(self.who, Effect::Emit, event.name()) {
-            world.see(&Observed::Emitted { node: self.who.node, event });
-            world.leave(self.who, Effect::Emit, event.name());
+        for event in events {
+            if world.enter(self.who, Effect::Emit, event.name()) {
+                world.see(&Observed::Emitted { node: self.who.node, event });
+                world.leave(self.who, Effect::Emit, event.name());
+            }
         }
     }
 

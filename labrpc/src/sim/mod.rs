@@ -37,6 +37,7 @@ mod timer;
 mod weather;
 mod world;
 
+pub use digest::Digest;
 pub use disk::{DiskView, Face};
 pub use env::Booter;
 pub(crate) use env::{NodeEnv, SimSleep};

@@ -282,7 +282,8 @@ impl World {
     /// outside the lock.
     pub fn pump(&mut self) -> Vec<Deferred> {
         self.turn();
-        for ticket in std::mem::take(&mut self.untimed) {
+        let mut tickets = std::mem::take(&mut self.untimed);
+        for ticket in tickets.drain(..) {
             if self.queue.waits(ticket) {
                 if self.timer.set(ticket.at) {
                     self.queue.timed(ticket);
@@ -291,6 +292,10 @@ impl World {
                     self.timer.wake_pump();
                 }
             }
+        }
+        if self.untimed.is_empty() {
+            // For the room that it has.
+            self.untimed = tickets;
         }
         std::mem::take(&mut self.deferred)
     }

@@ -28,7 +28,7 @@ pub struct At {
 }
 
 /// What a compare-and-set demands.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Expect {
     /// This value; `None`: that there is none.
     Value(Option<Value>),
@@ -37,7 +37,7 @@ pub enum Expect {
 }
 
 /// What a client asks for.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[allow(missing_docs)]
 pub enum Call {
     /// The value of a key.
@@ -72,7 +72,7 @@ impl Call {
 ///
 /// A key that is there has a version of at least 1: 1 when it is created, one more with each write. A version of 0
 /// beside a value, or of a write, says that the version was not told; nothing is then demanded of it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[allow(missing_docs)]
 pub enum Reply {
     /// To a Get: what is there, and its version.

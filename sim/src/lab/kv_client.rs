@@ -3,13 +3,12 @@
 
 use super::control::Shared;
 use super::watcher::{Watcher, what};
-use super::words::{Asks, IsTold};
 use crate::history::{Call, Expect, Reply};
 use crate::kv::{ClerkSetup, KvClerk, Lost, Told};
 use crate::plan::{Client, KvOp, Op};
 use bytes::Bytes;
 use futures::FutureExt;
-use labrpc::sim::Lab;
+use labrpc::sim::{Digest, Lab};
 use labrpc::{Env, NodeId, Time};
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -60,28 +59,22 @@ impl KvClient {
     }
 
     fn begin(&self, process: u32, nth: u64, call: Call) {
-        // The words go into the digest, as everything does that tells one run from another.
-        let words = Asks(process, &call).to_string();
-        self.lab.remark(None, xxhash_rust::xxh3::xxh3_64(words.as_bytes()), &words);
+        // It goes into the digest, as everything does that tells one run from another.
+        let digest = Digest::of(&call);
         self.lab.with_hook(|watcher: &mut Watcher| watcher.begins(call));
-        self.lab.report(what::INVOKE, [process.into(), nth, 0, 0]);
+        self.lab.report(what::INVOKE, [process.into(), nth, digest, 0]);
     }
 
     /// The end of an operation, if it has one. What is unknown stays open.
     fn end(&self, process: u32, nth: u64, outcome: &Option<Result<Told, Lost>>) {
-        let words = IsTold(
-            process,
-            outcome.as_ref().map(|told| told.as_ref().map(|told| &told.reply).map_err(|lost| *lost)),
-        )
-        .to_string();
-        self.lab.remark(None, xxhash_rust::xxh3::xxh3_64(words.as_bytes()), &words);
+        let digest = Digest::of(outcome);
         self.lab.with_hook(|watcher: &mut Watcher| watcher.ends(outcome.clone()));
         let word = match outcome {
             Some(Ok(_)) => 1,
             Some(Err(Lost::Refused)) => 2,
             _ => 3,
         };
-        self.lab.report(what::RETURN, [process.into(), nth, word, 0]);
+        self.lab.report(what::RETURN, [process.into(), nth, word, digest]);
     }
 
     /// `None`: clients fell silent before there was an answer.

@@ -107,6 +107,11 @@ impl Recorder {
         self.write(stamp, Some(node), Detail::Machinery, text);
     }
 
+    /// Something that somebody says.
+    pub fn said(&mut self, stamp: Stamp, words: String) {
+        self.write(stamp, None, Detail::Story, words);
+    }
+
     /// Everything but messages.
     pub fn other(&mut self, stamp: Stamp, seen: &Observed<'_>) {
         let (node, detail, text) = match seen {
@@ -191,7 +196,7 @@ fn disk(act: DiskAct, file: &str, bytes: u64) -> String {
 fn service(what: &str, [first, second, ..]: [u64; 4]) -> String {
     use super::watcher::what;
     match what {
-        what::APPLY => format!("applies #{first}"),
+        what::APPLY | what::APPLY_OWN => format!("applies #{first}"),
         what::RESTORE => format!("restores the snapshot of #{first}"),
         what::ACK => format!("a client is told that #{second} is committed"),
         what::READ => format!("a client may read as of #{first}"),

@@ -5,12 +5,12 @@
 
 use super::control::Shared;
 use super::watcher::{Watcher, refusal, what};
-use crate::oracle::{EMPTY_DIGEST, ServiceSnapshot, extend_digest, hash_of};
-use crate::raft::{ApplyMsg, Booted, PeerSetup, RaftPeer};
+use crate::oracle::{EMPTY_DIGEST, ServiceSnapshot, extend_digest, hash_of, hash_of_command};
+use crate::raft::{ApplyMsg, Booted, Done, PeerSetup, RaftPeer, Tell};
 use bytes::Bytes;
 use futures::StreamExt;
 use labrpc::sim::Lab;
-use labrpc::{Content, Env, Index, Rng};
+use labrpc::{Content, Env, Index, Rng, Term};
 use std::sync::Arc;
 
 /// A command: who made it, which of theirs it is, and ballast up to its size.
@@ -38,11 +38,35 @@ pub(super) async fn boot(env: Env, lab: Lab, shared: Arc<Shared>) {
         servers: shared.plan.server_ids(),
         knobs: shared.plan.knobs.clone(),
         bug: shared.plan.bug.clone(),
+        tell: listener(&env, &lab),
     };
     match shared.system.boot(env.clone(), setup).await {
         Ok(booted) => serve(&env, &lab, &shared, booted).await,
         Err(why) => refuse(env, &lab, &why).await,
     }
+}
+
+/// Hears what a server with a state machine of its own has done.
+fn listener(env: &Env, lab: &Lab) -> Tell {
+    let (env, lab) = (env.clone(), lab.clone());
+    Tell::new(move |done| match done {
+        Done::Applied { index, term, command, executed, digest } => {
+            lab.with_hook(|watcher: &mut Watcher| watcher.executes(command.filter(|_| executed).cloned()));
+            let hash = command.map_or_else(|| hash_of(&Content::Noop), |command| hash_of_command(command));
+            lab.report_from(&env, what::APPLY_OWN, [index.0, told(term), hash, digest]);
+        }
+        Done::Restored { index, digest } => {
+            // The laboratory goes on from what is committed there.
+            let committed = lab.with_hook(|watcher: &mut Watcher| watcher.oracle.known.committed_digest(index));
+            lab.report_from(&env, what::RESTORE, [index.0, committed.unwrap_or(u64::MAX), 0, 0]);
+            lab.report_from(&env, what::STATE, [index.0, digest, 0, 0]);
+        }
+    })
+}
+
+/// A term as a word of a report.
+fn told(term: Option<Term>) -> u64 {
+    term.map_or(0, |term| term.0 + 1)
 }
 
 /// The server does not start from its disk. That is a finding, unless the plan has damaged the disk.
@@ -78,12 +102,8 @@ async fn serve(env: &Env, lab: &Lab, shared: &Shared, booted: Booted) {
     let mut service = Service { applied: Index(0), digest: EMPTY_DIGEST, snapshot: Index(0) };
     let mut rng = env.rng("service");
     let knobs = &shared.plan.knobs;
-    // Of a server with a state of its own the laboratory only hears what it has done already.
-    let own_state = shared.system.abilities().own_state;
     while let Some(message) = applies.next().await {
-        if !own_state {
-            lag(env, &mut rng, shared.lag(env.id())).await;
-        }
+        lag(env, &mut rng, shared.lag(env.id())).await;
         if !service.apply(env, lab, message) {
             return;
         }
@@ -109,15 +129,10 @@ impl Service {
             ApplyMsg::Command { index, term, command } => (index, term, hash_of(&Content::Command(command))),
             ApplyMsg::Noop { index, term } => (index, term, hash_of(&Content::Noop)),
             ApplyMsg::Snapshot { index, content } => return self.restore(env, lab, index, &content),
-            ApplyMsg::State { index, digest, executed } => {
-                lab.with_hook(|watcher: &mut Watcher| watcher.executes(executed));
-                return lab.report_from(env, what::STATE, [index.0, digest, 0, 0]);
-            }
-            ApplyMsg::Restored { index, digest } => return self.jump(env, lab, index, digest),
         };
         self.applied = index;
         self.digest = extend_digest(self.digest, hash);
-        lab.report_from(env, what::APPLY, [index.0, term.map_or(0, |term| term.0 + 1), hash, 0])
+        lab.report_from(env, what::APPLY, [index.0, told(term), hash, 0])
     }
 
     fn restore(&mut self, env: &Env, lab: &Lab, index: Index, content: &[u8]) -> bool {
@@ -125,14 +140,6 @@ impl Service {
         let digest = labgob::decode::<ServiceSnapshot>(content).map_or(u64::MAX, |snapshot| snapshot.digest);
         (self.applied, self.snapshot, self.digest) = (index, index, digest);
         lab.report_from(env, what::RESTORE, [index.0, digest, 0, 0])
-    }
-
-    /// The server's own state has come from a snapshot. The laboratory goes on from what is committed there.
-    fn jump(&mut self, env: &Env, lab: &Lab, index: Index, digest: u64) -> bool {
-        let committed = lab.with_hook(|watcher: &mut Watcher| watcher.oracle.known.committed_digest(index));
-        (self.applied, self.digest) = (index, committed.unwrap_or(u64::MAX));
-        lab.report_from(env, what::RESTORE, [index.0, self.digest, 0, 0])
-            && lab.report_from(env, what::STATE, [index.0, digest, 0, 0])
     }
 
     fn take_snapshot(&mut self, peer: &dyn RaftPeer, ballast: u32) {

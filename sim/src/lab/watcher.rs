@@ -2,6 +2,7 @@
 
 use super::Record;
 use super::render::{Line, Recorder, fault};
+use super::words::{Asks, IsTold};
 use crate::history::{At, Call, History, OpId, Outcome};
 use crate::kv::{Lost, Told};
 use crate::oracle::{Fact, Oracle, Violation, violated};
@@ -18,13 +19,15 @@ use std::task::Waker;
 pub(super) mod what {
     /// An entry was applied: index, term + 1 or 0, hash.
     pub const APPLY: &str = "apply";
+    /// A server with a state machine of its own has applied an entry: the same, and the digest of its state.
+    pub const APPLY_OWN: &str = "apply own";
     /// The state was replaced by a snapshot: index, digest.
     pub const RESTORE: &str = "restore";
-    /// A server's own state after what it applied last: index, digest.
+    /// A server's own state after a snapshot: index, digest.
     pub const STATE: &str = "state";
-    /// A client of a key/value service begins an operation: client, which of its operations.
+    /// A client of a key/value service begins an operation: client, which of its operations, a digest of what it asks.
     pub const INVOKE: &str = "invoke";
-    /// And is done with it: client, which of its operations.
+    /// And is done with it: client, which of its operations, how, a digest of what it is told.
     pub const RETURN: &str = "return";
     /// A client was told that its command is committed: hash, index.
     pub const ACK: &str = "ack";
@@ -41,7 +44,7 @@ pub(super) struct Traffic {
 }
 
 /// What a task of the laboratory waits for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Interest {
     /// One of these has applied an entry, and with it all up to there.
     Applied(NodeSet, Index),
@@ -139,7 +142,11 @@ impl Watcher {
 
     /// Wakes the task, once, when what it waits for may have come about.
     pub fn wait(&mut self, interest: Interest, waker: &Waker) {
-        self.waiters.push((interest, waker.clone()));
+        // Who waited in vain for a while, and waits again, is in the list already.
+        let waits = |(known, by): &(Interest, Waker)| *known == interest && by.will_wake(waker);
+        if !self.waiters.iter().any(waits) {
+            self.waiters.push((interest, waker.clone()));
+        }
     }
 
     /// A client is about to report that it begins an operation.
@@ -289,13 +296,16 @@ impl Watcher {
     }
 
     fn service(&mut self, stamp: Stamp, node: Option<NodeId>, what: &str, words: [u64; 4]) {
-        let [first, second, third, _] = words;
+        let [first, second, third, fourth] = words;
         match (what, node) {
-            (what::APPLY, Some(node)) => {
+            (what::APPLY | what::APPLY_OWN, Some(node)) => {
                 let term = second.checked_sub(1).map(Term);
                 self.served = self.served.max(Index(first));
                 self.applied[node.slot()].insert(Index(first), third);
                 self.tell(stamp, &Fact::Applied { node, index: Index(first), term, hash: third });
+                if what == what::APPLY_OWN {
+                    self.state(stamp, node, Index(first), fourth);
+                }
                 self.wake_for(node, Index(first));
             }
             (what::RESTORE, Some(node)) => {
@@ -318,6 +328,21 @@ impl Watcher {
         }
     }
 
+    /// What a client asks or is told, in words.
+    fn words_of(&self, seen: &Observed<'_>) -> Option<String> {
+        match *seen {
+            Observed::Service { what: what::INVOKE, words: [process, ..], .. } => {
+                self.call.as_ref().map(|call| Asks(process as u32, call).to_string())
+            }
+            Observed::Service { what: what::RETURN, words: [process, ..], .. } => {
+                let told =
+                    self.outcome.as_ref().map(|told| told.as_ref().map(|told| &told.reply).map_err(|lost| *lost));
+                Some(IsTold(process as u32, told).to_string())
+            }
+            _ => None,
+        }
+    }
+
     fn take_in(&mut self, stamp: Stamp, seen: &Observed<'_>, view: &View<'_>, orders: &mut Vec<Command>) {
         match *seen {
             Observed::Sent { packet, sending } => return self.sent(stamp, packet, sending),
@@ -337,8 +362,12 @@ impl Watcher {
             }
             _ => {}
         }
+        let words = if self.recorder.is_some() { self.words_of(seen) } else { None };
         if let Some(recorder) = &mut self.recorder {
-            recorder.other(stamp, seen);
+            match words {
+                Some(words) => recorder.said(stamp, words),
+                None => recorder.other(stamp, seen),
+            }
             if let Some((what, detail)) = fault(seen) {
                 self.history.annotate(at(stamp), what, detail);
             }

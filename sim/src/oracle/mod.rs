@@ -327,14 +327,15 @@ impl Oracle {
     /// Something has happened. The first invariant that does not hold any more is returned.
     pub fn learn(&mut self, stamp: Stamp, fact: &Fact<'_>) -> Option<Violation> {
         self.known.stamp = stamp;
-        for &at in &self.before[fact.sort() as usize] {
+        let sort = fact.sort() as usize;
+        for &at in &self.before[sort] {
             if let Err(detail) = self.invariants[at].before(&self.known, fact) {
                 return Some(Violation::of(self.invariants[at].card(), detail, stamp));
             }
         }
         self.marks.before(&self.known, fact);
         self.known.learn(fact);
-        for &at in &self.after[fact.sort() as usize] {
+        for &at in &self.after[sort] {
             if let Err(detail) = self.invariants[at].after(&self.known, fact) {
                 return Some(Violation::of(self.invariants[at].card(), detail, stamp));
             }

@@ -22,7 +22,7 @@ impl RaftSystem for ForeignRaft {
 
     fn boot(&self, env: Env, setup: PeerSetup) -> BoxFuture<'static, Result<Booted, String>> {
         Box::pin(async move {
-            let PeerSetup { me, servers, knobs, bug } = setup;
+            let PeerSetup { me, servers, knobs, bug, .. } = setup;
             let config = Config {
                 me,
                 servers: servers.len(),

@@ -93,8 +93,8 @@ const SNAPSHOT_BYTES: u32 = 1_000;
 #[derive(Clone, Copy)]
 struct One {
     clients: u32,
-    /// Operations of each.
-    ops: u32,
+    /// Operations of each, if it is not as usual.
+    ops: Option<u32>,
     servers: u32,
     keys: u64,
     unreliable: bool,
@@ -106,11 +106,9 @@ struct One {
 
 impl One {
     fn new(clients: u32) -> One {
-        // About as much as the course's clients get done, spread over the time that the faults take.
-        let ops = (600 / clients).clamp(40, 200);
         One {
             clients,
-            ops,
+            ops: None,
             servers: 5,
             keys: 3,
             unreliable: false,
@@ -149,14 +147,29 @@ impl One {
         One { overwrites: true, ..self }
     }
 
+    /// As in the course, many clients get more done than one, and less where messages are lost. Spread over the time that
+    /// the faults take.
+    fn load(self) -> Load {
+        let all = match (self.clients, self.unreliable) {
+            (1, _) => 200,
+            (_, false) => 1_400,
+            (_, true) => 450,
+        };
+        let mix = if self.overwrites { Mix { append: 0, put: 700, ..Mix::USUAL } } else { Mix::USUAL };
+        let load = Load { keys: self.keys, mix, ..Load::of(self.clients, self.ops.unwrap_or(all / self.clients)) };
+        match (self.clients, self.crashes || self.partitions) {
+            (1, _) => load,
+            (_, faults) => Load { wave: 10, pause: Span::millis(if faults { 400 } else { 100 }), ..load },
+        }
+    }
+
     fn plan(self, draw: &mut Draw) -> Plan {
         let mut plan = draw.kv_plan(self.servers);
         if self.unreliable {
             plan.net = unreliable();
         }
         plan.knobs.snapshot_bytes = self.snapshots.then_some(SNAPSHOT_BYTES);
-        let mix = if self.overwrites { Mix { append: 0, put: 700, ..Mix::USUAL } } else { Mix::USUAL };
-        plan.clients = Load { keys: self.keys, mix, ..Load::of(self.clients, self.ops) }.draw(draw, 1);
+        plan.clients = self.load().draw(draw, 1);
         for _ in 0..3 {
             if self.partitions {
                 plan.partition_again(draw, 3);
@@ -179,7 +192,7 @@ impl One {
 const DISK: u64 = 10 * SNAPSHOT_BYTES as u64 + 2 * 500;
 
 fn size(draw: &mut Draw) -> Plan {
-    let mut plan = One { ops: 600, ..One::new(1) }.snapshots().overwrites().plan(draw);
+    let mut plan = One { ops: Some(600), ..One::new(1) }.snapshots().overwrites().plan(draw);
     plan.then(Step::ExpectDisk { on: Selector::All, at_most: DISK, within: Span::secs(2) });
     plan
 }
