@@ -4,7 +4,7 @@
 mod world;
 
 use labrpc::sim::{Command, Ending, Lab, Limits, NetWeather, NoHook, Setup, Span, run};
-use labrpc::{Env, Kind, NodeId};
+use labrpc::{Env, Event, Index, Kind, NodeId};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use world::{S1, S2, booter, start, world};
@@ -185,6 +185,23 @@ fn runs_without_end_hit_a_bound_of_virtual_things() {
     };
     let instant = ending(Limits { events_per_ms: 1_000, ..Limits::default() }, burst);
     assert_eq!(instant, Ending::Budget("more than 1000 events within one millisecond".into()));
+}
+
+/// After a restart a server applies its whole log at once. That is no loop, however long the log.
+#[test]
+fn a_long_log_may_be_applied_in_an_instant() {
+    let says = |event: fn(u64) -> Event| {
+        ending(Limits { events_per_ms: 1_000, time: Span::secs(1), ..Limits::default() }, move |env| {
+            Box::pin(async move {
+                (1..=2_000).for_each(|index| env.emit(&event(index)));
+                std::future::pending().await
+            })
+        })
+    };
+    let applies = says(|index| Event::Applied { index: Index(index) });
+    assert_eq!(applies, Ending::Budget("more than 1s of virtual time".into()));
+    let commits = says(|index| Event::Committed { index: Index(index) });
+    assert_eq!(commits, Ending::Budget("more than 1000 events within one millisecond".into()));
 }
 
 /// Dropped with the world that it lives in.

@@ -212,8 +212,13 @@ impl World {
             self.hook = Some(hook);
             self.orders.extend(orders);
         }
-        // What services report counts for them: a log that is applied again after a restart is applied in an instant.
-        let counts = !matches!(seen, Observed::Service { .. });
+        // A log that is applied again after a restart is applied in an instant: what is said of each of its entries, by
+        // its server or by the service, is no sign of a loop.
+        let of_entries = matches!(
+            seen,
+            Observed::Service { .. } | Observed::Emitted { event: crate::Event::Applied { .. }, .. }
+        );
+        let counts = !of_entries;
         self.judge_budget(u64::from(counts));
     }
 
