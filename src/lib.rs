@@ -7,3 +7,4 @@ mod bugs;
 pub mod kvraft;
 pub mod raft;
 pub mod rsm;
+pub mod shardmaster;

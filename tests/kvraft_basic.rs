@@ -1,16 +1,39 @@
 //! The key/value service and its clerks in a simulated world, without the laboratory around them: what each promises,
 //! shown once.
 
-#[path = "kvraft/world.rs"]
 mod world;
 
 use labrpc::sim::{Command as Order, NetWeather, NodeSet, Span};
-use labrpc::{Index, NodeId};
-use shardlab::kvraft::{Bug, Clerk, Expect, Failure, MAX_KEY, MAX_VALUE, Patience, Reads, Reply};
-use shardlab::raft;
+use labrpc::{Env, Index, NodeId};
+use shardlab::kvraft::{self, Bug, Clerk, Config, Expect, Failure, MAX_KEY, MAX_VALUE, Patience, Reads, Reply};
+use shardlab::raft::{self, Node};
+use shardlab::rsm::{Malformed, Observer};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use world::{Cluster, lossy_replies, run};
+use world::{Parts, Service, lossy_replies, run};
+
+type Cluster = world::Cluster<Kv>;
+
+struct Kv;
+
+impl Service for Kv {
+    type Clerk = Clerk;
+    type Bug = Bug;
+
+    async fn boot(env: Env, Parts { raft, options, service, bug }: Parts<Bug>, observer: Observer) -> Node {
+        let mut config = Config { raft, options, service };
+        config.plant(bug);
+        kvraft::Server::boot(env, config, Some(observer)).await.unwrap().node().clone()
+    }
+
+    fn clerk(env: Env, servers: Vec<NodeId>, patience: Patience) -> Clerk {
+        Clerk::new(env, servers, patience)
+    }
+
+    fn digest_of_snapshot(content: &[u8]) -> Result<u64, Malformed> {
+        kvraft::digest_of_snapshot(content)
+    }
+}
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)

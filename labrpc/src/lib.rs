@@ -31,6 +31,7 @@ mod env;
 mod event;
 mod id;
 mod net;
+mod node_map;
 pub mod persister;
 mod rng;
 #[cfg(feature = "sim")]
@@ -43,5 +44,6 @@ pub use env::{Env, Sleep};
 pub use event::{Content, Event, Index, Refusal, Role, Term};
 pub use id::{Boot, NodeId};
 pub use net::{CallError, Direction, Incoming, Kind, Request};
+pub use node_map::NodeMap;
 pub use rng::Rng;
 pub use time::Time;

@@ -132,10 +132,15 @@ impl Serialize for Whole<'_> {
 }
 
 impl StateMachine for Kv {
+    type Settings = ();
     type Command = Command;
     type Reply = Reply;
     type Query = Query;
     type Answer = Answer;
+
+    fn new((): &()) -> Kv {
+        Kv::default()
+    }
 
     fn apply(&mut self, _: Index, command: &Command) -> Reply {
         match command {
@@ -164,7 +169,7 @@ impl StateMachine for Kv {
         bytes
     }
 
-    fn restore(mut bytes: &[u8]) -> Result<Kv, Malformed> {
+    fn restore((): &(), mut bytes: &[u8]) -> Result<Kv, Malformed> {
         let mut kv = Kv::default();
         while !bytes.is_empty() {
             let (key, version, value): (Bytes, u64, Bytes) = chunks::take(&mut bytes)?;

@@ -92,7 +92,7 @@ fn a_state_from_a_snapshot_goes_on_as_the_one_it_was_made_of() {
     for seed in 0..100 {
         let mut rng = Rng::new(seed, "snapshots");
         let config = Config { max_sessions: 3, ..Config::default() };
-        let mut replica = Replica::<Kv>::new(config);
+        let mut replica = Replica::<Kv>::new(config, ());
         let cut = rng.within(1..=60);
         let mut restored = None;
         let mut ids = vec![SessionId(0)];
@@ -117,7 +117,7 @@ fn a_state_from_a_snapshot_goes_on_as_the_one_it_was_made_of() {
                 assert_eq!(restored.snapshot(), replica.snapshot());
             }
             if index.0 == cut {
-                restored = Some(Replica::restore(config, index, &replica.snapshot()).unwrap());
+                restored = Some(Replica::restore(config, (), index, &replica.snapshot()).unwrap());
             }
         }
     }
@@ -125,7 +125,7 @@ fn a_state_from_a_snapshot_goes_on_as_the_one_it_was_made_of() {
 
 #[test]
 fn a_duplicate_changes_nothing_and_repeats_the_reply() {
-    let mut replica = Replica::<Kv>::new(Config::default());
+    let mut replica = Replica::<Kv>::new(Config::default(), ());
     let entry = |entry: LogCommand<Command>| labgob::encode(&entry).unwrap();
     replica.apply(Index(1), &entry(LogCommand::Register { room: 9 }));
     let append = entry(LogCommand::Operate {
@@ -142,17 +142,17 @@ fn a_duplicate_changes_nothing_and_repeats_the_reply() {
 
 #[test]
 fn damaged_snapshots_are_refused() {
-    let mut replica = Replica::<Kv>::new(Config::default());
+    let mut replica = Replica::<Kv>::new(Config::default(), ());
     let register = labgob::encode(&LogCommand::<Command>::Register { room: 9 }).unwrap();
     replica.apply(Index(1), &register);
     let whole = replica.snapshot();
-    assert!(Replica::<Kv>::restore(Config::default(), Index(1), &whole).is_ok());
+    assert!(Replica::<Kv>::restore(Config::default(), (), Index(1), &whole).is_ok());
     for length in 0..whole.len() {
-        let cut = Replica::<Kv>::restore(Config::default(), Index(1), &whole[..length]);
+        let cut = Replica::<Kv>::restore(Config::default(), (), Index(1), &whole[..length]);
         assert!(cut.is_err(), "{length} bytes of {}", whole.len());
     }
     let other_version = [&[9], &whole[1..]].concat();
-    assert!(Replica::<Kv>::restore(Config::default(), Index(1), &other_version).is_err());
+    assert!(Replica::<Kv>::restore(Config::default(), (), Index(1), &other_version).is_err());
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn sizes_are_checked_to_the_byte() {
 /// append again, all of it across a snapshot if asked for.
 fn retried(bug: Option<Bug>, between: u64, across_snapshot: bool) -> (Outcome<Reply>, Vec<u8>) {
     let config = Config { bug, ..Config::default() };
-    let mut replica = Replica::<Kv>::new(config);
+    let mut replica = Replica::<Kv>::new(config, ());
     let mut index = Index(0);
     let mut apply = |replica: &mut Replica<Kv>, entry: LogCommand<Command>| {
         index = index.next();
@@ -211,7 +211,7 @@ fn retried(bug: Option<Bug>, between: u64, across_snapshot: bool) -> (Outcome<Re
         apply(&mut replica, operate(2, seq, Command::Put { key: bytes("b"), value: bytes("") }));
     }
     if across_snapshot {
-        replica = Replica::restore(config, Index(3 + between), &replica.snapshot()).unwrap();
+        replica = Replica::restore(config, (), Index(3 + between), &replica.snapshot()).unwrap();
     }
     let outcome = apply(&mut replica, append());
     let value = replica.machine().get(b"a").0.unwrap().to_vec();
@@ -236,7 +236,7 @@ fn each_planted_bug_of_sessions_executes_a_retry_again_where_it_says() {
 #[cfg(feature = "zoo")]
 fn a_duplicate_that_loses_its_reply_tells_of_a_state_that_never_was() {
     let config = Config { bug: Some(Bug::DedupLosesReply), ..Config::default() };
-    let mut replica = Replica::<Kv>::new(config);
+    let mut replica = Replica::<Kv>::new(config, ());
     let mut apply = |index, entry: LogCommand<Command>| {
         replica.apply(Index(index), &labgob::encode(&entry).unwrap());
         replica.recall(SessionId(1), 2)

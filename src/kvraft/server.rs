@@ -42,7 +42,7 @@ impl Server {
     /// [`raft::StartError`], if what is on the disk must not be used.
     pub async fn boot(env: Env, config: Config, observer: Option<Observer>) -> Result<Server, raft::StartError> {
         let Config { raft, options, service } = config;
-        rsm::Server::boot::<Kv>(env, raft, options, service, observer).await.map(Server)
+        rsm::Server::boot::<Kv>(env, raft, options, service, (), observer).await.map(Server)
     }
 
     /// Its Raft: to see who leads, and to hand leadership on.
@@ -56,7 +56,7 @@ impl Server {
 /// # Errors
 /// [`Malformed`]: these bytes are none.
 pub fn digest_of_snapshot(content: &[u8]) -> Result<u64, Malformed> {
-    Replica::<Kv>::restore(rsm::Config::default(), Index(0), content).map(|replica| replica.digest())
+    Replica::<Kv>::restore(rsm::Config::default(), (), Index(0), content).map(|replica| replica.digest())
 }
 
 /// What a command of the log, a request or an answer says, for traces. None: it is none of this service's.

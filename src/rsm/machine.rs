@@ -8,7 +8,9 @@ use std::hash::Hash;
 
 /// A deterministic state machine. Every server applies the same commands in the same order and must come to the same
 /// state: nothing but state and command may decide.
-pub trait StateMachine: Debug + Default + Send + 'static {
+pub trait StateMachine: Debug + Send + Sized + 'static {
+    /// What is fixed when it is made: the same on all servers of a service, always. Nothing of it stands in the log.
+    type Settings: Clone + Debug + Default + Send + Sync + 'static;
     /// What changes the state.
     type Command: Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static;
     /// What comes of a command. It is kept with the state until its client goes on.
@@ -17,6 +19,9 @@ pub trait StateMachine: Debug + Default + Send + 'static {
     type Query: Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static;
     /// What comes of a query.
     type Answer: Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static;
+
+    /// The state in front of the first command.
+    fn new(settings: &Self::Settings) -> Self;
 
     /// Does what the command at `index` of the log says.
     fn apply(&mut self, index: Index, command: &Self::Command) -> Self::Reply;
@@ -31,7 +36,7 @@ pub trait StateMachine: Debug + Default + Send + 'static {
     ///
     /// # Errors
     /// [`Malformed`]: these bytes are none.
-    fn restore(bytes: &[u8]) -> Result<Self, Malformed>;
+    fn restore(settings: &Self::Settings, bytes: &[u8]) -> Result<Self, Malformed>;
 
     /// Equal for equal states, however they came to be.
     fn digest(&self) -> u64;
@@ -50,9 +55,9 @@ pub trait StateMachine: Debug + Default + Send + 'static {
 #[error("not a snapshot of this version: it is damaged, or another version wrote it")]
 pub struct Malformed;
 
-/// Something has more bytes than are allowed. Nothing was done.
+/// Something has more than is allowed: bytes, or whatever else the service counts. Nothing was done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, serde::Deserialize, thiserror::Error)]
-#[error("too large: {size} bytes, and {limit} are allowed")]
+#[error("too large: {size}, and {limit} are allowed")]
 pub struct TooLarge {
     /// How many it has.
     pub size: u64,

@@ -51,6 +51,7 @@ pub enum Outcome<R> {
 #[derive(Debug)]
 pub struct Replica<M: StateMachine> {
     config: Config,
+    settings: M::Settings,
     machine: M,
     sessions: Sessions<M::Reply>,
     /// The last entry that it has seen.
@@ -59,8 +60,14 @@ pub struct Replica<M: StateMachine> {
 
 impl<M: StateMachine> Replica<M> {
     /// The state in front of the first entry.
-    pub fn new(config: Config) -> Replica<M> {
-        Replica { config, machine: M::default(), sessions: Sessions::new(config), applied: Index(0) }
+    pub fn new(config: Config, settings: M::Settings) -> Replica<M> {
+        let machine = M::new(&settings);
+        Replica { config, settings, machine, sessions: Sessions::new(config), applied: Index(0) }
+    }
+
+    /// What its state machine is made with.
+    pub fn settings(&self) -> &M::Settings {
+        &self.settings
     }
 
     /// The last entry that it has seen.
@@ -96,7 +103,7 @@ impl<M: StateMachine> Replica<M> {
                 Outcome::Done(index, reply)
             }
             Verdict::Duplicate(..) if bug!(self, DedupLosesReply) => {
-                Outcome::Done(index, M::default().apply(index, command))
+                Outcome::Done(index, M::new(&self.settings).apply(index, command))
             }
             Verdict::Duplicate(at, reply) => Outcome::Done(at, reply),
             Verdict::Stale => Outcome::Stale,
@@ -139,12 +146,18 @@ impl<M: StateMachine> Replica<M> {
     ///
     /// # Errors
     /// [`Malformed`]: these bytes are none.
-    pub fn restore(config: Config, index: Index, bytes: &[u8]) -> Result<Replica<M>, Malformed> {
+    pub fn restore(
+        config: Config,
+        settings: M::Settings,
+        index: Index,
+        bytes: &[u8],
+    ) -> Result<Replica<M>, Malformed> {
         let (format, mut rest) = bytes.split_first().ok_or(Malformed)?;
         if *format != FORMAT {
             return Err(Malformed);
         }
         let sessions = Sessions::load(config, &mut rest)?;
-        Ok(Replica { config, machine: M::restore(rest)?, sessions, applied: index })
+        let machine = M::restore(&settings, rest)?;
+        Ok(Replica { config, settings, machine, sessions, applied: index })
     }
 }

@@ -73,6 +73,7 @@ impl Server {
         raft: raft::Config,
         options: raft::Options,
         config: Config,
+        settings: M::Settings,
         observer: Option<Observer>,
     ) -> Result<Server, raft::StartError> {
         let leased = raft.lease.is_some();
@@ -82,7 +83,7 @@ impl Server {
             node: node.clone(),
             config,
             observer,
-            replica: Replica::new(config),
+            replica: Replica::new(config, settings),
             log_bytes: 0,
             snapshot_bytes: 0,
             callers: Callers::default(),
@@ -137,7 +138,7 @@ struct Driver<M: StateMachine> {
     log_bytes: u64,
     snapshot_bytes: u64,
     /// Who calls for the operations that are under way.
-    callers: Callers,
+    callers: Callers<labrpc::Request>,
     /// Answered in this order.
     starts: VecDeque<Start<M::Query>>,
     waiters: BTreeMap<(Index, Term), Waiter<M::Query>>,
@@ -276,7 +277,7 @@ impl<M: StateMachine> Driver<M> {
     /// Tells what will come of an entry if all of this leader's are committed.
     fn acknowledge_early(&mut self, id: EntryId, waiter: Waiter<M::Query>, command: Bytes) {
         let (applied, image) = (self.replica.applied(), self.replica.snapshot());
-        let guess = Replica::<M>::restore(self.config, applied, &image);
+        let guess = Replica::<M>::restore(self.config, self.replica.settings().clone(), applied, &image);
         let mut guess = guess.expect("a snapshot that was made a moment ago");
         self.acknowledged.retain(|earlier, _| *earlier > applied && *earlier < id.index);
         self.acknowledged.insert(id.index, command);
@@ -324,7 +325,7 @@ impl<M: StateMachine> Driver<M> {
     }
 
     fn restore(&mut self, index: Index, content: &Bytes) -> Result<(), String> {
-        let restored = Replica::restore(self.config, index, content);
+        let restored = Replica::restore(self.config, self.replica.settings().clone(), index, content);
         self.replica = restored.map_err(|malformed| format!("the snapshot at {index} is {malformed}"))?;
         self.observe(|replica| Observation::Restored { index, digest: replica.digest() });
         self.log_bytes = 0;

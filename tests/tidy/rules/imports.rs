@@ -16,6 +16,7 @@ const PURE: &[&str] = &[
     "labrpc::Index",
     "labrpc::Kind",
     "labrpc::NodeId",
+    "labrpc::NodeMap",
     "labrpc::Refusal",
     "labrpc::Rng",
     "labrpc::Role",
@@ -42,6 +43,7 @@ const PURE: &[&str] = &[
     "std::sync::Arc",
     "std::time::Duration",
     "thiserror",
+    "xxhash_rust",
 ];
 
 /// First names of paths that are no crate.

@@ -1,16 +1,44 @@
-//! Servers and clients in a simulated world.
+//! Servers and clients of a service in a simulated world.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use labrpc::sim::{
     Booter, Command, DiskWeather, Finished, Lab, Limits, NetWeather, NoHook, Rule, Setup, Span, Spread, Verdict,
     run as simulate,
 };
 use labrpc::{Env, Index, NodeId};
-use shardlab::kvraft::{Bug, Clerk, Config, Observation, Patience, Server};
-use shardlab::{raft, rsm};
+use shardlab::raft::{self, Node};
+use shardlab::rsm::{self, Malformed, Observation, Observer, Patience};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+/// What the servers and clients are.
+pub trait Service: 'static {
+    /// Its client.
+    type Clerk: Send + 'static;
+    /// What can be planted in it.
+    type Bug: Copy + Send + Sync + 'static;
+
+    /// Starts a server.
+    fn boot(env: Env, parts: Parts<Self::Bug>, observer: Observer) -> impl Future<Output = Node> + Send;
+
+    /// A client of these servers.
+    fn clerk(env: Env, servers: Vec<NodeId>, patience: Patience) -> Self::Clerk;
+
+    /// The digest of the state in a snapshot.
+    fn digest_of_snapshot(content: &[u8]) -> Result<u64, Malformed>;
+}
+
+/// What every service has settings for.
+#[derive(Clone)]
+pub struct Parts<B> {
+    pub raft: raft::Config,
+    pub options: raft::Options,
+    pub service: rsm::Config,
+    pub bug: Option<B>,
+}
 
 /// A run on a thread of its own.
 pub fn run<T, F>(seed: u64, net: NetWeather, main: impl FnOnce(Lab) -> F + Send + 'static) -> T
@@ -51,19 +79,19 @@ pub struct Seen {
 }
 
 /// Servers 1 to `size`, and as many clients behind them as are asked for.
-pub struct Cluster {
+pub struct Cluster<S: Service> {
     lab: Lab,
     size: u32,
     pub service: rsm::Config,
     pub lease: Option<raft::Drift>,
-    pub bug: Option<Bug>,
-    servers: Arc<Mutex<Vec<Option<Server>>>>,
+    pub bug: Option<S::Bug>,
+    nodes: Arc<Mutex<Vec<Option<Node>>>>,
     seen: Arc<Mutex<Vec<Seen>>>,
     clients: Mutex<u32>,
 }
 
-impl Cluster {
-    pub fn of(lab: &Lab, size: u32) -> Cluster {
+impl<S: Service> Cluster<S> {
+    pub fn of(lab: &Lab, size: u32) -> Cluster<S> {
         let lab = lab.clone();
         Cluster {
             lab,
@@ -71,7 +99,7 @@ impl Cluster {
             service: rsm::Config::default(),
             lease: None,
             bug: None,
-            servers: Arc::new(Mutex::new((0..size).map(|_| None).collect())),
+            nodes: Arc::new(Mutex::new((0..size).map(|_| None).collect())),
             seen: Arc::new(Mutex::new((0..size).map(|_| Seen::default()).collect())),
             clients: Mutex::new(0),
         }
@@ -84,14 +112,13 @@ impl Cluster {
     /// Boots every server.
     pub fn start(&self) {
         for node in self.ids() {
-            let options = raft::Options { inputs_per_ready: None, identity: format!("kvraft {node}") };
+            let options = raft::Options { inputs_per_ready: None, identity: format!("{node}") };
             let raft = raft::Config { lease: self.lease, ..raft::Config::new(node, self.ids()) };
-            let mut config = Config { raft, options, service: self.service };
-            config.plant(self.bug);
-            let (servers, seen) = (self.servers.clone(), self.seen.clone());
+            let parts = Parts { raft, options, service: self.service, bug: self.bug };
+            let (nodes, seen) = (self.nodes.clone(), self.seen.clone());
             let slot = node.slot() - 1;
             let booter: Booter = Arc::new(move |env| {
-                let (config, servers, seen) = (config.clone(), servers.clone(), seen.clone());
+                let (parts, nodes, seen) = (parts.clone(), nodes.clone(), seen.clone());
                 seen.lock().unwrap()[slot].index = Index(0);
                 Box::pin(async move {
                     let observer = Box::new(move |what: Observation<'_>| {
@@ -107,14 +134,14 @@ impl Cluster {
                             }
                             Observation::Snapshot { index, content } => {
                                 assert_eq!(index, seen.index);
-                                let digest = shardlab::kvraft::digest_of_snapshot(content);
+                                let digest = S::digest_of_snapshot(content);
                                 assert_eq!(digest, Ok(seen.digest));
                                 seen.snapshots += 1;
                             }
                         }
                     });
-                    let server = Server::boot(env, config, Some(observer)).await.unwrap();
-                    servers.lock().unwrap()[slot] = Some(server);
+                    let node = S::boot(env, parts, observer).await;
+                    nodes.lock().unwrap()[slot] = Some(node);
                 })
             });
             self.lab.add_node(node, DiskWeather::default(), booter);
@@ -129,19 +156,19 @@ impl Cluster {
 
     /// The leader of the latest term, among those that were started.
     pub fn leader(&self) -> Option<NodeId> {
-        let servers = self.servers.lock().unwrap();
-        let leading = servers.iter().zip(self.ids()).filter_map(|(server, node)| {
-            let (term, leads) = server.as_ref()?.node().state();
-            leads.then_some((term, node))
+        let nodes = self.nodes.lock().unwrap();
+        let leading = nodes.iter().zip(self.ids()).filter_map(|(node, id)| {
+            let (term, leads) = node.as_ref()?.state();
+            leads.then_some((term, id))
         });
-        leading.max_by_key(|(term, _)| *term).map(|(_, node)| node)
+        leading.max_by_key(|(term, _)| *term).map(|(_, id)| id)
     }
 
     /// A client of all servers on a node of its own, and what comes of it.
     pub fn client<T, F>(
         &self,
         patience: Patience,
-        work: impl FnOnce(Clerk) -> F + Send + 'static,
+        work: impl FnOnce(S::Clerk) -> F + Send + 'static,
     ) -> Pin<Box<dyn Future<Output = T> + Send>>
     where
         T: Send + 'static,
@@ -155,7 +182,7 @@ impl Cluster {
         &self,
         servers: Vec<NodeId>,
         patience: Patience,
-        work: impl FnOnce(Clerk) -> F + Send + 'static,
+        work: impl FnOnce(S::Clerk) -> F + Send + 'static,
     ) -> Pin<Box<dyn Future<Output = T> + Send>>
     where
         T: Send + 'static,
@@ -170,7 +197,7 @@ impl Cluster {
             let work = work.lock().unwrap().take().expect("a client boots once");
             let (servers, into) = (servers.clone(), into.clone());
             Box::pin(async move {
-                let done = work(Clerk::new(env, servers, patience)).await;
+                let done = work(S::clerk(env, servers, patience)).await;
                 *into.lock().unwrap() = Some(done);
             })
         });
@@ -190,7 +217,7 @@ impl Cluster {
     /// [`Cluster::client`] with the usual patience.
     pub fn again<T, F>(
         &self,
-        work: impl FnOnce(Clerk) -> F + Send + 'static,
+        work: impl FnOnce(S::Clerk) -> F + Send + 'static,
     ) -> Pin<Box<dyn Future<Output = T> + Send>>
     where
         T: Send + 'static,
