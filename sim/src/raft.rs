@@ -8,6 +8,7 @@
 
 use crate::kv::KvSystem;
 use crate::plan::Knobs;
+use crate::shard::ControllerSystem;
 use bytes::Bytes;
 use futures::Stream;
 use futures::future::BoxFuture;
@@ -67,6 +68,11 @@ pub trait RaftSystem: Send + Sync + 'static {
     /// Which knobs and calls it understands.
     fn abilities(&self) -> Abilities {
         Abilities::default()
+    }
+
+    /// The shard controller that it is, if it is one.
+    fn controller(&self) -> Option<&dyn ControllerSystem> {
+        None
     }
 
     /// The key/value service that runs on top of it, if one does.

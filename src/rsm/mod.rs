@@ -21,6 +21,8 @@ pub mod chunks;
 pub mod clerk;
 pub(crate) mod config;
 pub mod digest;
+#[cfg(feature = "sim")]
+pub mod lab;
 pub(crate) mod machine;
 pub mod message;
 pub(crate) mod replica;

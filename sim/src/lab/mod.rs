@@ -8,6 +8,7 @@
 mod acts;
 mod client;
 mod control;
+mod controller_watch;
 mod finale;
 mod kv_client;
 mod render;

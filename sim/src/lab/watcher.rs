@@ -1,6 +1,7 @@
 //! The watcher: sees every event of the world, tells the oracle what it means, and writes it down if asked to.
 
 use super::Record;
+use super::controller_watch::ControllerWatch;
 use super::render::{Line, Recorder, fault};
 use super::words::{Asks, IsTold};
 use crate::history::{At, Call, History, OpId, Outcome};
@@ -29,6 +30,10 @@ pub(super) mod what {
     pub const INVOKE: &str = "invoke";
     /// And is done with it: client, which of its operations, how, a digest of what it is told.
     pub const RETURN: &str = "return";
+    /// A client asks a shard controller for something: as whom, which of its operations, a digest of that.
+    pub const CONFIGURE: &str = "configure";
+    /// And is answered: the same, and whether it is known what became of it.
+    pub const CONFIGURED: &str = "configured";
     /// A client was told that its command is committed: hash, index.
     pub const ACK: &str = "ack";
     /// A client was told an index to read at: index, highest index applied anywhere before it asked, and what is
@@ -87,6 +92,8 @@ pub(super) struct Watcher {
     /// What a client is about to report.
     call: Option<Call>,
     outcome: Option<Result<Told, Lost>>,
+    /// What clients ask a shard controller, and are told.
+    pub controller: ControllerWatch,
     /// What a server is about to report that it has executed, and the last entry of which that is known.
     executed: Option<Bytes>,
     known_to: Index,
@@ -117,6 +124,7 @@ impl Watcher {
             open: BTreeMap::new(),
             call: None,
             outcome: None,
+            controller: ControllerWatch::default(),
             executed: None,
             known_to: Index(0),
             system,
@@ -317,6 +325,12 @@ impl Watcher {
             }
             (what::INVOKE, _) => self.invoked(stamp, first as u32),
             (what::RETURN, _) => self.returned(stamp, first as u32),
+            (what::CONFIGURE, _) => self.controller.asked(first as u32),
+            (what::CONFIGURED, _) => {
+                if let Err(detail) = self.controller.answered(first as u32) {
+                    self.violate(violated("configurations", detail, stamp));
+                }
+            }
             (what::ACK, _) => {
                 self.tell(stamp, &Fact::Acked { hash: first, index: Index(second) });
             }
@@ -338,6 +352,9 @@ impl Watcher {
                 let told =
                     self.outcome.as_ref().map(|told| told.as_ref().map(|told| &told.reply).map_err(|lost| *lost));
                 Some(IsTold(process as u32, told).to_string())
+            }
+            Observed::Service { what: what::CONFIGURE | what::CONFIGURED, words: [process, ..], .. } => {
+                Some(self.controller.words(process as u32))
             }
             _ => None,
         }

@@ -212,6 +212,17 @@ pub const DEMANDS: &[Card] = &[
         needs: Needs::Nothing,
     },
     Card {
+        id: "configurations",
+        property: "A shard controller's configurations are numbered for ever; each follows from the one before by one change, \
+                   balanced and with the fewest moves; and nobody is told of one that is older than what was there",
+        source: "the course, part 4A",
+        lesson: "Everybody finds their data by it. What it is must depend on the log alone: not on the order of a hash \
+                 table, not on who is asked, and not on what has become of it since.",
+        watches: &[],
+        when: When::After,
+        needs: Needs::Nothing,
+    },
+    Card {
         id: "undecided",
         property: "The checker of linearizability decides every history",
         source: "the laboratory: what is not decided is not a pass",
@@ -320,7 +331,7 @@ impl Oracle {
         let mut known = Known::new(plan.servers);
         known.own_state = system.abilities().own_state;
         known.explains_log = system.kv().is_some_and(|kv| kv.explains());
-        let has_kv_clients = plan.clients.iter().any(Client::is_kv);
+        let has_kv_clients = system.kv().is_some() && plan.clients.iter().any(Client::is_kv);
         Oracle { known, has_kv_clients, marks: Marks::new(plan.servers), invariants, before, after }
     }
 
