@@ -177,6 +177,10 @@ fn find<'a>(
             let why = format!("its clients want a key/value service, and `{}` is none", suite.name);
             return Err(Usage(format!("`{what}`: {why}")));
         }
+        if plan.groups > 1 && !suite.system.abilities().groups {
+            let why = format!("it has {} groups, and `{}` runs as one", plan.groups, suite.name);
+            return Err(Usage(format!("`{what}`: {why}")));
+        }
         plan.bug = bug.map(String::from).or(plan.bug);
         return Ok((suite, plan));
     }

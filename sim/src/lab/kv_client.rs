@@ -36,6 +36,7 @@ impl KvClient {
         let kv = self.shared.system.kv().expect("plans with such clients are made for such systems");
         let setup = ClerkSetup {
             servers: self.servers.clone(),
+            groups: self.shared.plan.all_groups(),
             knobs: self.shared.plan.knobs.clone(),
             bug: self.shared.plan.bug.clone(),
         };

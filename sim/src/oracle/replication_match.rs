@@ -40,6 +40,9 @@ impl Invariant for ReplicationMatch {
 
 fn agrees(known: &Known, leader: NodeId, peer: NodeId, matched: Index) -> Verdict {
     let Some(memory) = known.memory(leader) else { return Ok(()) };
+    if !known.is_server(peer) {
+        return Err(format!("{leader} counts on {peer}, which is no server of its group"));
+    }
     let durable = &known.server(peer).durable;
     // The follower has moved on to another leader since; it did agree when it said so.
     if durable.term > memory.term || matched <= durable.log.base {
