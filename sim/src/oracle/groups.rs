@@ -57,12 +57,47 @@ struct Count {
     clients: NodeSet,
 }
 
+/// Who is in which group, and what each group sends.
+struct Counts {
+    /// In each group.
+    servers: u32,
+    groups: Vec<Count>,
+}
+
+impl Counts {
+    /// The group of a server. None: the node is no server.
+    fn group_of(&self, node: NodeId) -> Option<GroupAt> {
+        let at = (node.0.checked_sub(1)? / self.servers) as usize;
+        (at < self.groups.len()).then_some(GroupAt(at))
+    }
+
+    fn sent(&mut self, packet: &Packet) {
+        match (self.group_of(packet.from), self.group_of(packet.to)) {
+            (Some(from), Some(to)) if from != to => self.groups[from.0].across += 1,
+            (Some(group), Some(_)) => self.groups[group.0].own += 1,
+            (Some(group), None) => self.with_client(group, packet.to),
+            (None, Some(group)) => self.with_client(group, packet.from),
+            (None, None) => {}
+        }
+    }
+
+    fn with_client(&mut self, group: GroupAt, client: NodeId) {
+        let count = &mut self.groups[group.0];
+        count.own += 1;
+        count.clients.insert(client);
+    }
+
+    fn messages(&self, group: GroupAt, work: u64) -> Messages {
+        let Count { own, across, clients } = self.groups[group.0];
+        let others = (self.groups.len() as u32 - 1) * self.servers;
+        Messages { own, across, others, clients: clients.len() as u32, work }
+    }
+}
+
 /// See the module.
 pub struct Oracles {
     groups: Vec<Oracle>,
-    counts: Vec<Count>,
-    /// In each group.
-    servers: u32,
+    counts: Counts,
     /// Clients of a key/value service.
     clients: u32,
     /// When the last fact was told.
@@ -74,8 +109,7 @@ impl Oracles {
     pub fn new(plan: &Plan, system: &dyn RaftSystem) -> Oracles {
         Oracles {
             groups: (1..=plan.groups).map(|group| Oracle::new(plan, group, system)).collect(),
-            counts: vec![Count::default(); plan.groups as usize],
-            servers: plan.servers,
+            counts: Counts { servers: plan.servers, groups: vec![Count::default(); plan.groups as usize] },
             clients: plan.clients.iter().filter(|client| client.is_kv()).count() as u32,
             stamp: Stamp { at: Time::ZERO, nth: 0 },
         }
@@ -86,8 +120,7 @@ impl Oracles {
         if self.groups.len() == 1 {
             return self.groups[0].known.is_server(node).then_some(GroupAt::FIRST);
         }
-        let at = node.0.checked_sub(1)? / self.servers;
-        ((at as usize) < self.groups.len()).then_some(GroupAt(at as usize))
+        self.counts.group_of(node)
     }
 
     /// The group that a message is told to: that of its `first` end, or else of the `other`.
@@ -121,7 +154,7 @@ impl Oracles {
     /// A message was sent.
     pub fn sent(&mut self, stamp: Stamp, packet: &Packet, fact: &Fact<'_>) -> Option<Violation> {
         if self.groups.len() > 1 {
-            self.count(packet);
+            self.counts.sent(packet);
         }
         self.learn(self.group_of_ends(packet.from, packet.to), stamp, fact)
     }
@@ -131,30 +164,14 @@ impl Oracles {
         self.learn(self.group_of_ends(packet.to, packet.from), stamp, fact)
     }
 
-    fn count(&mut self, packet: &Packet) {
-        match (self.group_of(packet.from), self.group_of(packet.to)) {
-            (Some(from), Some(to)) if from != to => self.counts[from.0].across += 1,
-            (Some(group), Some(_)) => self.counts[group.0].own += 1,
-            (Some(group), None) | (None, Some(group)) => {
-                let client = if self.group_of(packet.from).is_none() { packet.from } else { packet.to };
-                let count = &mut self.counts[group.0];
-                count.own += 1;
-                count.clients.insert(client);
-            }
-            (None, None) => {}
-        }
-    }
-
     /// The run is over, in which so many messages were sent in all.
     pub fn at_end(&mut self, stamp: Stamp, messages: u64) -> Option<Violation> {
-        let (work, all) = (self.commits(), self.groups.len() as u32);
+        let (work, alone) = (self.commits(), self.groups.len() == 1);
         (0..self.groups.len()).find_map(|at| {
-            let Count { own, across, clients } = self.counts[at];
-            let messages = if all == 1 {
+            let messages = if alone {
                 Messages { own: messages, across: 0, others: 0, clients: self.clients, work }
             } else {
-                let others = (all - 1) * self.servers;
-                Messages { own, across, others, clients: clients.len() as u32, work }
+                self.counts.messages(GroupAt(at), work)
             };
             let violation = self.groups[at].at_end(stamp, &messages);
             violation.map(|violation| self.named(at, violation))
@@ -192,5 +209,25 @@ impl Oracles {
             }
         }
         missing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{node, packet};
+    use super::*;
+
+    /// Two groups of three; nodes 7 and 8 are clients.
+    #[test]
+    fn messages_count_for_the_groups_that_have_part_in_them() {
+        let mut counts = Counts { servers: 3, groups: vec![Count::default(); 2] };
+        let of = [0, 1, 3, 4, 6, 7].map(|n| counts.group_of(node(n)).map(GroupAt::slot));
+        assert_eq!(of, [None, Some(0), Some(0), Some(1), Some(1), None]);
+        for (from, to) in [(1, 2), (3, 1), (1, 4), (2, 6), (3, 6), (4, 1), (7, 4), (4, 7), (7, 8)] {
+            counts.sent(&packet(from, to));
+        }
+        let messages = |own, across, clients| Messages { own, across, others: 3, clients, work: 9 };
+        assert_eq!(counts.messages(GroupAt(0), 9), messages(2, 3, 0));
+        assert_eq!(counts.messages(GroupAt(1), 9), messages(2, 1, 1));
     }
 }

@@ -70,6 +70,14 @@ mod tests {
     }
 
     #[test]
+    fn servers_of_other_groups_do_not_count() {
+        let mut story = Story::new(1, ReplicationMatch);
+        story.holds(1, 1, 1, "a");
+        story.leads(1, 1).unwrap();
+        assert!(story.says(1, progress(1)).unwrap_err().contains("no server of its group"));
+    }
+
+    #[test]
     fn what_matches_is_on_the_followers_disk() {
         let mut story = Story::new(3, ReplicationMatch);
         story.holds(1, 1, 1, "a");

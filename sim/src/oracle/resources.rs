@@ -57,12 +57,16 @@ impl Held {
                 self.bytes += command.len() as u64;
             }
             DiskFact::Cut { from } => {
-                while let Some((_, bytes)) = self.commands.pop_back_if(|(index, _)| *index >= *from) {
+                while self.commands.back().is_some_and(|(index, _)| index >= from)
+                    && let Some((_, bytes)) = self.commands.pop_back()
+                {
                     self.bytes -= bytes;
                 }
             }
             DiskFact::Snapshot { index, content, .. } => {
-                while let Some((_, bytes)) = self.commands.pop_front_if(|(covered, _)| *covered <= *index) {
+                while self.commands.front().is_some_and(|(covered, _)| covered <= index)
+                    && let Some((_, bytes)) = self.commands.pop_front()
+                {
                     self.bytes -= bytes;
                 }
                 self.snapshot = content.len() as u64;

@@ -102,7 +102,8 @@ pub struct Fault {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Client {
-    /// The servers that it talks to; a client of the wrong side of a partition is one of those that see most.
+    /// The servers that it talks to; a client of the wrong side of a partition is one of those that see most. If they are of
+    /// several groups, each attempt is made with one of these, drawn by the seed.
     pub talks_to: Selector,
     /// When it begins.
     #[serde(default)]

@@ -147,7 +147,7 @@ fn knobs_are_within_bounds() {
     refuses("knobs.client_timeout", |plan| plan.knobs.client_timeout = Span::ZERO);
     refuses("knobs.client_timeout", |plan| plan.knobs.client_timeout = AGES);
     refuses("knobs.client_patience", |plan| plan.knobs.client_patience = Span::ZERO);
-    refuses("hush", |plan| _ = plan.act(Act::Hush(AGES)));
+    refuses("script[0].hush", |plan| _ = plan.act(Act::Hush(AGES)));
 }
 
 #[test]
