@@ -209,8 +209,9 @@ impl Watcher {
     }
 
     fn tell(&mut self, stamp: Stamp, group: GroupAt, fact: &Fact<'_>) {
-        let violation = self.oracles.learn(group, stamp, fact);
-        violation.into_iter().for_each(|violation| self.violate(violation));
+        if let Some(violation) = self.oracles.learn(group, stamp, fact) {
+            self.violate(violation);
+        }
     }
 
     /// The same of something that happened to a server, told to its group.
@@ -260,8 +261,9 @@ impl Watcher {
             self.wake();
         }
         let wire = self.inspect(packet);
-        let violation = self.oracles.sent(stamp, packet, &Fact::Sent { packet, wire: wire.as_ref() });
-        violation.into_iter().for_each(|violation| self.violate(violation));
+        if let Some(violation) = self.oracles.sent(stamp, packet, &Fact::Sent { packet, wire: wire.as_ref() }) {
+            self.violate(violation);
+        }
         if let Some(recorder) = &mut self.recorder {
             recorder.sent(stamp, packet, wire.as_ref(), sending);
         }
@@ -372,9 +374,10 @@ impl Watcher {
                 if let Some(recorder) = &mut self.recorder {
                     recorder.delivered(stamp, packet, wire.as_ref());
                 }
-                let violation =
-                    self.oracles.delivered(stamp, packet, &Fact::Delivered { packet, wire: wire.as_ref() });
-                violation.into_iter().for_each(|violation| self.violate(violation));
+                let fact = Fact::Delivered { packet, wire: wire.as_ref() };
+                if let Some(violation) = self.oracles.delivered(stamp, packet, &fact) {
+                    self.violate(violation);
+                }
                 // Rare, and the only time that it matters when a server has handled its messages.
                 let term = wire.and_then(|wire| wire.term());
                 let known = self.oracles.group_of(packet.to).map(|group| self.oracles.known(group));

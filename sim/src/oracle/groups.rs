@@ -116,6 +116,7 @@ impl Oracles {
     }
 
     /// The group of a server. None: the node is no server.
+    #[inline]
     pub fn group_of(&self, node: NodeId) -> Option<GroupAt> {
         if self.groups.len() == 1 {
             return self.groups[0].known.is_server(node).then_some(GroupAt::FIRST);
@@ -145,10 +146,11 @@ impl Oracles {
     }
 
     /// Something has happened in a group. The first invariant that does not hold any more is returned.
+    #[inline]
     pub fn learn(&mut self, group: GroupAt, stamp: Stamp, fact: &Fact<'_>) -> Option<Violation> {
         self.stamp = stamp;
-        let violation = self.groups[group.0].learn(stamp, fact);
-        violation.map(|violation| self.named(group.0, violation))
+        let violation = self.groups[group.0].learn(stamp, fact)?;
+        Some(self.named(group.0, violation))
     }
 
     /// A message was sent.

@@ -57,18 +57,12 @@ impl Held {
                 self.bytes += command.len() as u64;
             }
             DiskFact::Cut { from } => {
-                while self.commands.back().is_some_and(|(index, _)| index >= from)
-                    && let Some((_, bytes)) = self.commands.pop_back()
-                {
-                    self.bytes -= bytes;
-                }
+                let kept = self.commands.partition_point(|(index, _)| index < from);
+                self.bytes -= self.commands.drain(kept..).map(|(_, bytes)| bytes).sum::<u64>();
             }
             DiskFact::Snapshot { index, content, .. } => {
-                while self.commands.front().is_some_and(|(covered, _)| covered <= index)
-                    && let Some((_, bytes)) = self.commands.pop_front()
-                {
-                    self.bytes -= bytes;
-                }
+                let covered = self.commands.partition_point(|(at, _)| at <= index);
+                self.bytes -= self.commands.drain(..covered).map(|(_, bytes)| bytes).sum::<u64>();
                 self.snapshot = content.len() as u64;
             }
             DiskFact::Entry { .. } | DiskFact::Hard { .. } => {}
