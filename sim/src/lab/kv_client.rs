@@ -37,6 +37,7 @@ impl KvClient {
     pub async fn run(self, client: Client) {
         let setup = ClerkSetup {
             servers: self.servers.clone(),
+            groups: self.shared.plan.all_groups(),
             knobs: self.shared.plan.knobs.clone(),
             bug: self.shared.plan.bug.clone(),
         };
