@@ -105,14 +105,14 @@ impl RaftSystem for ShardlabKv {
         if !cfg!(feature = "zoo") {
             return Vec::new();
         }
-        let card = |bug: &Bug| BugCard { name: bug.name(), about: bug.about(), directed: Some(directed(*bug)) };
+        let card = |bug: &Bug| BugCard { name: bug.name(), about: bug.about(), directed: directed(*bug) };
         Bug::ALL.iter().map(card).collect()
     }
 }
 
-/// The scenario that is made for a bug, and the check that sees it there first.
-fn directed(bug: Bug) -> (&'static str, &'static str) {
-    match bug {
+/// The scenario that is made for a bug, and the check that sees it there first. None: this service does not have the bug.
+fn directed(bug: Bug) -> Option<(&'static str, &'static str)> {
+    Some(match bug {
         Bug::NoDedup => ("kv-answer-that-is-lost", "ack-honest"),
         // Under its new name it is another operation, for all that the log says.
         Bug::RetryNewSeq => ("kv-answer-that-is-lost", "linearizability"),
@@ -125,7 +125,8 @@ fn directed(bug: Bug) -> (&'static str, &'static str) {
         Bug::LocalRead => ("kv-read-at-a-deposed-leader", "ack-honest"),
         Bug::ReadIndexBeforeTermCommit => ("kv-read-at-a-leader-that-does-not-know", "ack-honest"),
         Bug::LeaseFromReceipt => ("kv-read-under-a-late-lease", "ack-honest"),
-    }
+        Bug::ErrandNotInLog => return None,
+    })
 }
 
 /// A snapshot as the laboratory compares it: by the digest of the state in it. One that does not decode has a digest
