@@ -4,7 +4,7 @@
 //! it.
 
 use super::machine::ShardKv;
-use super::operation::{Answer, Command, Query, Reply};
+use super::operation::{Answer, Command, Query, Reply, Status};
 use super::server::KINDS;
 use super::shard::Done;
 use crate::kvraft;
@@ -179,6 +179,18 @@ impl Clerk {
         more |= all.len() > limit;
         all.truncate(limit);
         Ok(Scanned { items: all, more, places })
+    }
+
+    /// How far a group with these servers is, and what it has.
+    ///
+    /// # Errors
+    /// [`Failure`]: there is no answer.
+    pub async fn status(&mut self, servers: Vec<NodeId>) -> Result<Status, Failure> {
+        let mut clerk = rsm::Clerk::<ShardKv>::new(self.env.clone(), servers, KINDS, self.patience);
+        match clerk.query(Query::Status).await? {
+            (_, Answer::Status(status)) => Ok(status),
+            _ => Err(Failure::Unknown),
+        }
     }
 
     /// Gives a key a value. What [`Clerk::command`] says of errors holds for all of these.

@@ -16,7 +16,7 @@
 //! of them see all configurations; whoever gets it in the end fetches it from there.
 
 use super::bugs::bug;
-use super::operation::{Answer, Command, Query, Reply};
+use super::operation::{Answer, Command, Query, Reply, Status};
 use super::settings::{MAX_PIECE, Settings};
 use super::shard::Shard;
 use crate::kvraft::operation as kv;
@@ -106,6 +106,17 @@ impl ShardKv {
     /// The shards that it keeps for others: by what configuration they go, and to whom.
     pub fn frozen(&self) -> impl Iterator<Item = (ShardId, ConfigNum, Option<GroupId>)> {
         self.frozen.iter().map(|((shard, config), frozen)| (*shard, *config, frozen.to))
+    }
+
+    /// All of this in short.
+    pub fn status(&self) -> Status {
+        Status {
+            config: self.current.num,
+            owned: self.owned.keys().copied().collect(),
+            coming: self.coming.keys().copied().collect(),
+            frozen: self.frozen.keys().copied().collect(),
+            unconfirmed: self.unconfirmed.keys().copied().collect(),
+        }
     }
 
     fn shard_of(&self, key: &[u8]) -> ShardId {
@@ -364,6 +375,7 @@ impl StateMachine for ShardKv {
             Query::Scan { shard, prefix, limit } => {
                 self.read(*shard, &kv::Query::Scan { prefix: prefix.clone(), limit: *limit })
             }
+            Query::Status => Answer::Status(self.status()),
             Query::Pull { shard, config, offset } => self.pull(*shard, *config, *offset),
         }
     }

@@ -26,7 +26,7 @@ pub use bugs::Bug;
 pub use clerk::{Clerk, Place, Scanned};
 pub use errands::Timing;
 pub use machine::{ShardKv, Source};
-pub use operation::{Answer, Command, Query, Reply};
+pub use operation::{Answer, Command, Query, Reply, Status};
 pub use server::{Config, KINDS, Server, digest_of_snapshot};
 pub use settings::{MAX_PIECE, Settings};
 pub use shard::{Done, Shard};

@@ -80,6 +80,8 @@ pub enum Query {
         /// At most so many.
         limit: u64,
     },
+    /// How far the group is, and what it has.
+    Status,
     /// A part of a shard that was frozen.
     Pull {
         /// Which shard.
@@ -89,6 +91,28 @@ pub enum Query {
         /// From which byte of its content on.
         offset: u64,
     },
+}
+
+/// How far a group is, and what it has.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The configuration that it has adopted.
+    pub config: ConfigNum,
+    /// What it serves.
+    pub owned: Vec<ShardId>,
+    /// What it waits for.
+    pub coming: Vec<ShardId>,
+    /// What it keeps for others, by the configurations that took it away.
+    pub frozen: Vec<(ShardId, ConfigNum)>,
+    /// What has come from groups that may still keep it, by the configurations that took it away from them.
+    pub unconfirmed: Vec<(ShardId, ConfigNum)>,
+}
+
+impl Status {
+    /// Whether nothing is on its way, from here or to here.
+    pub fn rests(&self) -> bool {
+        self.coming.is_empty() && self.frozen.is_empty() && self.unconfirmed.is_empty()
+    }
 }
 
 /// What comes of a [`Query`].
@@ -107,6 +131,8 @@ pub enum Answer {
         /// According to this configuration.
         config: ConfigNum,
     },
+    /// To [`Query::Status`].
+    Status(Status),
     /// A part of a frozen shard.
     Piece {
         /// How many bytes the content has altogether.
