@@ -10,7 +10,7 @@ use super::shard::Done;
 use crate::kvraft;
 use crate::rsm::clerk::MOST_PAUSES;
 use crate::rsm::{self, Failure, Patience, Request, Response, SessionId};
-use crate::shardmaster::{self, GroupId, ShardConfig, ShardId, ShardMaster, shard_of};
+use crate::shardmaster::{self, ConfigNum, GroupId, ShardConfig, ShardId, ShardMaster, shard_of};
 use bytes::Bytes;
 use labrpc::{Env, Index, NodeId, Time};
 use std::collections::BTreeMap;
@@ -48,6 +48,8 @@ pub struct Clerk {
     masters: u32,
     /// The last configuration that it has heard of.
     config: Option<ShardConfig>,
+    /// An older one, to be tried once: that of a group that is not as far.
+    older: Option<ShardConfig>,
     /// One for each group that it has asked, with the servers that it knows it by.
     groups: BTreeMap<GroupId, (Vec<NodeId>, rsm::Clerk<ShardKv>)>,
     session: Option<SessionId>,
@@ -69,6 +71,7 @@ impl Clerk {
             master,
             masters: count,
             config: None,
+            older: None,
             groups: BTreeMap::new(),
             session: None,
             seq: 0,
@@ -244,6 +247,7 @@ impl Clerk {
         // Whether a try may have left something behind.
         let mut may_be = false;
         let mut pauses = 1;
+        self.older = None;
         loop {
             let (now, patience) = (self.env.now(), self.patience);
             if now >= deadline {
@@ -254,21 +258,47 @@ impl Clerk {
                 let until = deadline.min(now + patience.attempt * servers + patience.pause);
                 match clerk.ask(request.clone(), until).await {
                     Ok(response) if !is_elsewhere(&response) => return Ok((group, response)),
+                    // Somebody is behind, and whoever had the shard then may be, too: they serve it as long as they are.
+                    Ok(response) if self.older.is_none() && self.is_behind(&response) => {
+                        may_be = true;
+                        self.go_back(&response, deadline).await;
+                        continue;
+                    }
                     // The network may hold a copy of the request, and the group may have the shard when it comes.
                     Ok(_) | Err(Failure::Unknown) => may_be = true,
                     Err(_) => {}
                 }
             }
             let before = self.config.as_ref().map(|config| config.num);
+            self.older = None;
             // Nor does a controller that is dead keep it from asking the group that it knows once more.
-            let until = deadline.min(self.env.now() + patience.attempt * self.masters + patience.pause);
-            let learnt = self.learn(until).await;
+            let learnt = self.learn(self.controllers_deadline(deadline)).await;
             if learnt.is_err() || self.config.as_ref().map(|config| config.num) == before {
                 let pause = self.env.now() + patience.pause * pauses;
                 self.env.sleep_until(pause.min(deadline)).await;
                 pauses = (pauses * 2).min(MOST_PAUSES);
             }
         }
+    }
+
+    /// Until when to wait for the controller.
+    fn controllers_deadline(&self, deadline: Time) -> Time {
+        deadline.min(self.env.now() + self.patience.attempt * self.masters + self.patience.pause)
+    }
+
+    /// Whether a group that does not have the shard has an older configuration than this client.
+    fn is_behind(&self, response: &Settled) -> bool {
+        self.config.as_ref().zip(not_mine(response)).is_some_and(|(known, its)| its < known.num)
+    }
+
+    /// Has the configuration of a group that is behind tried next; or if it cannot be had, the latest again.
+    async fn go_back(&mut self, response: &Settled, deadline: Time) {
+        let request = Request::Query(shardmaster::Query(not_mine(response)));
+        let until = self.controllers_deadline(deadline);
+        self.older = match self.master.ask(request, until).await {
+            Ok(Response::Read { answer, .. }) => Some(answer),
+            _ => self.config.clone(),
+        };
     }
 
     /// Learns the latest configuration.
@@ -283,7 +313,7 @@ impl Clerk {
 
     /// The group that has the shard as far as is known, who to ask there, and how many servers there are.
     fn route(&mut self, target: &Target) -> Option<(GroupId, &mut rsm::Clerk<ShardKv>, u32)> {
-        let config = self.config.as_ref()?;
+        let config = self.older.as_ref().or(self.config.as_ref())?;
         let shard = match target {
             Target::Key(key) => shard_of(key, config.shards.len() as u32),
             Target::Shard(shard) => *shard,
@@ -304,6 +334,15 @@ enum Target {
     /// The shard of this key.
     Key(Bytes),
     Shard(ShardId),
+}
+
+/// The configuration of a group that says that the shard is somebody else's.
+fn not_mine(response: &Settled) -> Option<ConfigNum> {
+    match response {
+        Response::Refused(Reply::WrongGroup { config }) => Some(*config),
+        Response::Read { answer: Answer::WrongGroup { config }, .. } => Some(*config),
+        _ => None,
+    }
 }
 
 /// Whether a group says that somebody else has to do it, or it itself later.
