@@ -1,10 +1,10 @@
 //! All configurations that there ever were.
 //!
 //! Whoever follows the configurations one by one may be far behind, so none is ever forgotten. Each is kept as what
-//! changed from the one before, and one in [`WHOLE_EVERY`] also as a whole. So one costs what it changes (two words for a
-//! shard that moves, the list of servers for a group that joins) and a small part of a whole one, and to look one up
-//! costs a whole one and at most as many changes as are between two. Kept whole, each would cost all its
-//! groups with their servers: some 800 bytes with 16 shards and 8 groups of three, of which a move changes 16.
+//! changed from the one before, and one in [`WHOLE_EVERY`] also as a whole; a snapshot has the changes alone. So a move
+//! costs 72 bytes and a small part of a whole configuration, and to look one up costs a whole one and at most as many
+//! changes as are between two. Kept whole, each would cost all its groups with their servers: some 800 bytes with 16
+//! shards and 8 groups of three, and a hundred times that with as many groups as there can be.
 
 use super::bugs::bug;
 use super::settings::{MAX_SHARDS, Settings};
