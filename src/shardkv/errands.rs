@@ -7,10 +7,11 @@
 use super::bugs::bug;
 use super::machine::{ShardKv, Source};
 use super::operation::{Answer, Command, Query, Reply};
-use super::server::KINDS;
+use super::server::MIGRATION_KINDS;
 use super::settings::Settings;
-use crate::rsm::{Clerk, Errands, Patience};
+use crate::rsm::{Clerk, Errands, Kinds, Patience, StateMachine};
 use crate::shardmaster::{self, ConfigNum, GroupId, ShardConfig, ShardId, ShardMaster};
+use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::{AbortHandle, Abortable, BoxFuture};
 use futures::stream::FuturesUnordered;
@@ -47,14 +48,27 @@ impl Default for Timing {
 }
 
 /// One thing that is to be done.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Task {
     /// Find out the configuration behind this one.
     Next(ConfigNum),
-    /// Fetch what is missing of a shard from this byte on, in this configuration.
-    Pull(ShardId, ConfigNum, u64),
-    /// Tell the source of a shard, which it gave away with this configuration, to delete it.
-    Tell(ShardId, ConfigNum),
+    /// In this configuration fetch what is missing of a shard, from this byte on.
+    Pull(ShardId, ConfigNum, u64, Source),
+    /// Tell the source of a shard to delete its copy.
+    Tell(ShardId, Source),
+}
+
+/// How much is asked of each group.
+#[derive(Default)]
+struct Bounded(BTreeMap<GroupId, usize>);
+
+impl Bounded {
+    /// Whether one thing more may be asked of the group of that source. Then it is.
+    fn has_room(&mut self, source: &Source) -> bool {
+        let count = self.0.entry(source.group).or_default();
+        *count += 1;
+        *count <= AT_ONCE
+    }
 }
 
 /// A task is done.
@@ -100,28 +114,21 @@ impl Migration {
         }
     }
 
-    /// What the state says is to be done, with whom.
-    fn wanted<'a>(&self, machine: &'a ShardKv) -> BTreeMap<Task, Option<&'a Source>> {
-        let mut wanted = BTreeMap::new();
+    /// What the state says is to be done.
+    fn wanted(&self, machine: &ShardKv) -> BTreeSet<Task> {
         let num = machine.current().num;
-        let mut with: BTreeMap<GroupId, usize> = BTreeMap::new();
-        for (shard, source, offset) in machine.coming() {
-            let count = with.entry(source.group).or_default();
-            *count += 1;
-            if *count <= AT_ONCE && !(bug!(self, MigrationTaskLost) && self.found != num) {
-                wanted.insert(Task::Pull(shard, num, offset), Some(source));
-            }
+        let mut wanted = BTreeSet::new();
+        let mut deletions = Bounded::default();
+        for (shard, source) in machine.unconfirmed().filter(|(_, source)| deletions.has_room(source)) {
+            wanted.insert(Task::Tell(shard, source.clone()));
         }
-        if with.is_empty() {
-            wanted.insert(Task::Next(num), None);
+        let mut pulls = Bounded::default();
+        let lost = bug!(self, MigrationTaskLost) && self.found != num;
+        for (shard, source, offset) in machine.coming().filter(|(_, source, _)| pulls.has_room(source) && !lost) {
+            wanted.insert(Task::Pull(shard, num, offset, source.clone()));
         }
-        let mut with: BTreeMap<GroupId, usize> = BTreeMap::new();
-        for (shard, source) in machine.unconfirmed() {
-            let count = with.entry(source.group).or_default();
-            *count += 1;
-            if *count <= AT_ONCE {
-                wanted.insert(Task::Tell(shard, source.config), Some(source));
-            }
+        if machine.coming().next().is_none() {
+            wanted.insert(Task::Next(num));
         }
         wanted
     }
@@ -130,54 +137,66 @@ impl Migration {
     fn align(&mut self, machine: &ShardKv) {
         let wanted = self.wanted(machine);
         self.handles.retain(|task, handle| {
-            let keep = wanted.contains_key(task);
+            let keep = wanted.contains(task);
             if !keep {
                 handle.abort();
             }
             keep
         });
-        let running: BTreeSet<Task> = self.handles.keys().copied().collect();
-        for (task, source) in wanted.into_iter().filter(|(task, _)| !running.contains(task)) {
-            let (handle, registration) = AbortHandle::new_pair();
-            self.running.push(Abortable::new(self.begin(task, source), registration));
-            self.handles.insert(task, handle);
+        for task in wanted {
+            if !self.handles.contains_key(&task) {
+                let (handle, registration) = AbortHandle::new_pair();
+                let running = self.begin(task.clone(), machine.current().shards.len());
+                self.running.push(Abortable::new(running, registration));
+                self.handles.insert(task, handle);
+            }
         }
     }
 
-    fn begin(&self, task: Task, source: Option<&Source>) -> BoxFuture<'static, Finished> {
+    fn begin(&self, task: Task, shards: usize) -> BoxFuture<'static, Finished> {
         let (env, timing) = (self.env.clone(), self.timing);
-        let Some(source) = source else {
-            let mut clerk =
-                Clerk::<ShardMaster>::new(env.clone(), self.masters.clone(), shardmaster::KINDS, timing.patience);
-            self.leaders.get(&None).into_iter().for_each(|leader| clerk.set_favourite(*leader));
-            let latest = bug!(self, SkipConfigs);
-            let Task::Next(num) = task else { unreachable!("all else has a source") };
-            return Box::pin(async move {
-                let config = next_config(&env, &mut clerk, num.next(), latest, timing.poll).await;
-                Finished { task, asked: None, leader: clerk.favourite(), command: Command::Adopt(config) }
-            });
-        };
-        let (asked, frozen) = (Some(source.group), source.config);
-        let mut clerk = Clerk::<ShardKv>::new(env.clone(), source.servers.clone(), KINDS, timing.patience);
-        self.leaders.get(&asked).into_iter().for_each(|leader| clerk.set_favourite(*leader));
-        let early = bug!(self, DeleteBeforeInstall);
-        Box::pin(async move {
-            let command = match task {
-                Task::Pull(shard, config, offset) => {
-                    let (total, piece) = pull(&env, &mut clerk, (shard, frozen, offset), timing.pause).await;
+        match task.clone() {
+            Task::Next(num) => {
+                let mut clerk = self.clerk(None, &self.masters, shardmaster::KINDS);
+                let latest = bug!(self, SkipConfigs);
+                Box::pin(async move {
+                    let config = next_config(&env, &mut clerk, (num.next(), latest), shards, timing.poll).await;
+                    Finished { task, asked: None, leader: clerk.favourite(), command: Command::Adopt(config) }
+                })
+            }
+            Task::Pull(shard, config, offset, source) => {
+                let asked = Some(source.group);
+                let mut clerk = self.clerk(asked, &source.servers, MIGRATION_KINDS);
+                let early = bug!(self, DeleteBeforeInstall);
+                Box::pin(async move {
+                    let of = (shard, source.config);
+                    let (total, piece) = pull(&env, &mut clerk, of, offset, timing.pause).await;
                     if early && offset + piece.len() as u64 >= total {
-                        delete(&env, &mut clerk, (shard, frozen), timing.pause).await;
+                        delete(&env, &mut clerk, of, timing.pause).await;
                     }
-                    Command::Install { shard, config, offset, total, piece }
-                }
-                Task::Tell(shard, config) => {
+                    let command = Command::Install { shard, config, offset, total, piece };
+                    Finished { task, asked, leader: clerk.favourite(), command }
+                })
+            }
+            Task::Tell(shard, source) => {
+                let (asked, config) = (Some(source.group), source.config);
+                let mut clerk = self.clerk(asked, &source.servers, MIGRATION_KINDS);
+                Box::pin(async move {
                     delete(&env, &mut clerk, (shard, config), timing.pause).await;
-                    Command::Confirm { shard, config }
-                }
-                Task::Next(_) => unreachable!("the controller is asked for it"),
-            };
-            Finished { task, asked, leader: clerk.favourite(), command }
-        })
+                    let command = Command::Confirm { shard, config };
+                    Finished { task, asked, leader: clerk.favourite(), command }
+                })
+            }
+        }
+    }
+
+    /// A client of another group, or of the controller, that begins with whoever answered last.
+    fn clerk<M: StateMachine>(&self, asked: Option<GroupId>, servers: &[NodeId], kinds: Kinds) -> Clerk<M> {
+        let mut clerk = Clerk::new(self.env.clone(), servers.to_vec(), kinds, self.timing.patience);
+        if let Some(leader) = self.leaders.get(&asked) {
+            clerk.set_favourite(*leader);
+        }
+        clerk
     }
 
     fn stop(&mut self) {
@@ -211,12 +230,13 @@ impl Errands<ShardKv> for Migration {
     }
 }
 
-/// Waits for the configuration with that number; with `latest`, for any that is not before it.
+/// Waits for the configuration with that number; with `latest`, for any that is not before it. One with another number of shards
+/// would not be adopted: whoever has set these servers up must see to that.
 async fn next_config(
     env: &Env,
     clerk: &mut Clerk<ShardMaster>,
-    num: ConfigNum,
-    latest: bool,
+    (num, latest): (ConfigNum, bool),
+    shards: usize,
     poll: Duration,
 ) -> ShardConfig {
     loop {
@@ -224,6 +244,7 @@ async fn next_config(
         // A number that is not given yet brings the latest.
         if let Ok((_, config)) = clerk.query(asked).await
             && (config.num == num || latest && config.num > num)
+            && config.shards.len() == shards
         {
             return config;
         }
@@ -235,9 +256,10 @@ async fn next_config(
 async fn pull(
     env: &Env,
     clerk: &mut Clerk<ShardKv>,
-    (shard, config, offset): (ShardId, ConfigNum, u64),
+    (shard, config): (ShardId, ConfigNum),
+    offset: u64,
     pause: Duration,
-) -> (u64, bytes::Bytes) {
+) -> (u64, Bytes) {
     loop {
         if let Ok((_, Answer::Piece { total, piece })) = clerk.query(Query::Pull { shard, config, offset }).await {
             return (total, piece);

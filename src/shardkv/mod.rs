@@ -20,6 +20,8 @@ pub(crate) mod operation;
 mod server;
 pub(crate) mod settings;
 pub(crate) mod shard;
+#[cfg(test)]
+mod small_world_tests;
 
 pub use crate::rsm::{Failure, Observation, Observer, Patience, Reads};
 pub use bugs::Bug;
@@ -27,6 +29,6 @@ pub use clerk::{Clerk, Place, Scanned};
 pub use errands::Timing;
 pub use machine::{ShardKv, Source};
 pub use operation::{Answer, Command, Query, Reply, Status};
-pub use server::{Config, KINDS, Server, digest_of_snapshot};
+pub use server::{Config, KINDS, MIGRATION_KINDS, Server, digest_of_snapshot};
 pub use settings::{MAX_PIECE, Settings};
 pub use shard::{Done, Shard};

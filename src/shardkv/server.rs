@@ -8,9 +8,16 @@ use crate::raft::{self, Index, Node, Options};
 use crate::rsm::{self, Kinds, Malformed, Observer, Replica};
 use labrpc::{Env, Kind, NodeId};
 
-/// Under which names its requests travel, those of groups to each other included. No group registers sessions.
+/// Under which names the requests of clients travel. No group registers sessions.
 pub const KINDS: Kinds =
     Kinds { register: Kind::new("shard session"), operate: Kind::new("shard op"), query: Kind::new("shard read") };
+
+/// Under which names the requests of groups to each other travel.
+pub const MIGRATION_KINDS: Kinds = Kinds {
+    register: Kind::new("shard session"),
+    operate: Kind::new("shard delete"),
+    query: Kind::new("shard pull"),
+};
 
 /// The settings of one server.
 #[derive(Clone, Debug)]
