@@ -7,4 +7,5 @@ mod bugs;
 pub mod kvraft;
 pub mod raft;
 pub mod rsm;
+pub mod shardkv;
 pub mod shardmaster;

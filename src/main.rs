@@ -2,6 +2,7 @@
 
 use shardlab::kvraft::lab::ShardlabKv;
 use shardlab::raft::lab::ShardlabRaft;
+use shardlab::shardkv::lab::ShardlabShards;
 use shardlab::shardmaster::lab::ShardlabMaster;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,5 +16,6 @@ fn main() -> ExitCode {
         sim::scenario::raft::suite(Arc::new(ShardlabRaft)),
         sim::scenario::kv::suite(Arc::new(ShardlabKv)),
         sim::scenario::shard::master(Arc::new(ShardlabMaster)),
+        sim::scenario::shard::kv(Arc::new(ShardlabShards)),
     ])
 }

@@ -100,6 +100,31 @@ pub enum Content {
     Membership(Bytes),
 }
 
+/// What has happened to a shard of a sharded service. A `hash` is a digest of all that moves with the shard.
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
+pub enum ShardChange {
+    /// Nobody ever had it: it begins, empty, and is served.
+    Created,
+    /// It is not served any more, and kept as it is until whoever gets it has it.
+    Frozen {
+        /// The group that gets it. None: nobody, until a later configuration says who.
+        to: Option<u64>,
+        /// Of its content.
+        hash: u64,
+    },
+    /// It has come as it was frozen elsewhere, and is served.
+    Installed {
+        /// The group that had it: it may be the same one.
+        from: u64,
+        /// The configuration with which it was frozen there.
+        frozen: u64,
+        /// Of its content.
+        hash: u64,
+    },
+    /// The frozen copy of this configuration is gone.
+    Deleted,
+}
+
 /// What a protocol says has happened to it.
 ///
 /// Field names: `index` and `term` name an entry; `from` a sender; `to` a receiver.
@@ -217,6 +242,25 @@ pub enum Event {
         /// To whom.
         to: NodeId,
     },
+    /// A server of a group of a sharded service has applied the next configuration. Said again when the log is applied
+    /// again, after a restart; so is [`Event::Shard`].
+    ConfigAdopted {
+        /// Of which group it is.
+        group: u64,
+        /// The number of the configuration.
+        config: u64,
+    },
+    /// A server of such a group has applied what changes a shard.
+    Shard {
+        /// Of which group it is.
+        group: u64,
+        /// Which shard.
+        shard: u32,
+        /// With which configuration.
+        config: u64,
+        /// What has happened to it.
+        change: ShardChange,
+    },
     /// The node stops itself: its disk failed, or it found damage.
     Halted {
         /// What happened and what to do.
@@ -244,6 +288,11 @@ impl Event {
             Event::Applied { .. } => "applied",
             Event::ReadIndex { .. } => "read-index",
             Event::Transfer { .. } => "transfer",
+            Event::ConfigAdopted { .. } => "config-adopted",
+            Event::Shard { change: ShardChange::Created, .. } => "shard-created",
+            Event::Shard { change: ShardChange::Frozen { .. }, .. } => "shard-frozen",
+            Event::Shard { change: ShardChange::Installed { .. }, .. } => "shard-installed",
+            Event::Shard { change: ShardChange::Deleted, .. } => "shard-deleted",
             Event::Halted { .. } => "halted",
         }
     }

@@ -41,7 +41,7 @@ pub mod wal;
 
 pub use disk::{Disk, DiskError};
 pub use env::{Env, Sleep};
-pub use event::{Content, Event, Index, Refusal, Role, Term};
+pub use event::{Content, Event, Index, Refusal, Role, ShardChange, Term};
 pub use id::{Boot, NodeId};
 pub use net::{CallError, Direction, Incoming, Kind, Request};
 pub use node_map::NodeMap;

@@ -76,14 +76,14 @@ impl RaftSystem for ShardlabKv {
         if !cfg!(feature = "zoo") {
             return Vec::new();
         }
-        let card = |bug: &Bug| BugCard { name: bug.name(), about: bug.about(), directed: Some(directed(*bug)) };
+        let card = |bug: &Bug| BugCard { name: bug.name(), about: bug.about(), directed: directed(*bug) };
         Bug::ALL.iter().map(card).collect()
     }
 }
 
-/// The scenario that is made for a bug, and the check that sees it there first.
-fn directed(bug: Bug) -> (&'static str, &'static str) {
-    match bug {
+/// The scenario that is made for a bug, and the check that sees it there first. None: this service does not have the bug.
+fn directed(bug: Bug) -> Option<(&'static str, &'static str)> {
+    Some(match bug {
         Bug::NoDedup => ("kv-answer-that-is-lost", "ack-honest"),
         // Under its new name it is another operation, for all that the log says.
         Bug::RetryNewSeq => ("kv-answer-that-is-lost", "linearizability"),
@@ -96,7 +96,8 @@ fn directed(bug: Bug) -> (&'static str, &'static str) {
         Bug::LocalRead => ("kv-read-at-a-deposed-leader", "ack-honest"),
         Bug::ReadIndexBeforeTermCommit => ("kv-read-at-a-leader-that-does-not-know", "ack-honest"),
         Bug::LeaseFromReceipt => ("kv-read-under-a-late-lease", "ack-honest"),
-    }
+        Bug::ErrandNotInLog => return None,
+    })
 }
 
 impl KvSystem for ShardlabKv {
@@ -156,7 +157,7 @@ impl LabClerk {
 }
 
 /// The command for an operation that writes.
-fn command(call: Call) -> Option<Command> {
+pub(crate) fn command(call: Call) -> Option<Command> {
     Some(match call {
         Call::Get { .. } | Call::Scan { .. } => return None,
         Call::Put { key, value } => Command::Put { key, value },
@@ -188,7 +189,8 @@ fn call(command: Command) -> Call {
     }
 }
 
-fn written(reply: operation::Reply) -> Result<Reply, Failure> {
+/// What a command has come to.
+pub(crate) fn written(reply: operation::Reply) -> Result<Reply, Failure> {
     Ok(match reply {
         operation::Reply::Written { version } => Reply::Written { version },
         operation::Reply::Deleted { existed } => Reply::Deleted { existed },

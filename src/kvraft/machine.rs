@@ -132,6 +132,8 @@ impl Serialize for Whole<'_> {
 }
 
 impl StateMachine for Kv {
+    const TAG: u8 = b'k';
+
     type Settings = ();
     type Command = Command;
     type Reply = Reply;

@@ -6,8 +6,8 @@ use super::operation::{Answer, Command, Expect, MAX_KEY, MAX_SCAN, MAX_SCAN_BYTE
 use crate::rsm::bugs::Bug;
 use crate::rsm::config::Config;
 use crate::rsm::machine::StateMachine;
-use crate::rsm::replica::{LogCommand, Outcome, Replica};
-use crate::rsm::sessions::SessionId;
+use crate::rsm::replica::{LogCommand, Replica};
+use crate::rsm::sessions::{Outcome, SessionId};
 use bytes::Bytes;
 use labrpc::{Index, Rng};
 use std::collections::BTreeMap;
@@ -239,13 +239,10 @@ fn a_duplicate_that_loses_its_reply_tells_of_a_state_that_never_was() {
     let mut replica = Replica::<Kv>::new(config, ());
     let mut apply = |index, entry: LogCommand<Command>| {
         replica.apply(Index(index), &labgob::encode(&entry).unwrap());
-        replica.recall(SessionId(1), 2)
+        replica.recall(SessionId(1), 2, &Command::Delete { key: bytes("a") }, true)
     };
-    let put = |seq| LogCommand::Operate {
-        session: SessionId(1),
-        seq,
-        command: Command::Put { key: bytes("a"), value: bytes("x") },
-    };
+    let command = Command::Put { key: bytes("a"), value: bytes("x") };
+    let put = |seq| LogCommand::Operate { session: SessionId(1), seq, command: command.clone() };
     apply(1, LogCommand::Register { room: 9 });
     apply(2, put(1));
     assert_eq!(apply(3, put(2)), Some(Outcome::Done(Index(3), Reply::Written { version: 2 })));

@@ -10,10 +10,10 @@
 mod clerk;
 #[cfg(feature = "sim")]
 pub mod lab;
-mod machine;
+pub(crate) mod machine;
 #[cfg(test)]
 mod machine_tests;
-mod operation;
+pub(crate) mod operation;
 mod server;
 
 pub use crate::rsm::{Bug, Failure, Observation, Observer, Patience, Reads};

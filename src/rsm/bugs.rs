@@ -39,6 +39,12 @@ bugs! { ($) rsm ALL
     /// A lease counts from when the answers to a heartbeat came, and not from when the heartbeat was sent (thesis
     /// 6.4.1).
     LeaseFromReceipt = "lease-from-receipt",
+    ;
+    // Of services that have errands; others do not have these bugs.
+    OF_ERRANDS
+    /// What a service has to do by itself its leader does at once, in its own copy of the state, and nobody else hears
+    /// of it (§2: replicas that process the same commands in the same order).
+    ErrandNotInLog = "errand-not-in-log",
 }
 
 impl Bug {

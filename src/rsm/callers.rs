@@ -15,6 +15,8 @@ pub enum Name {
     Register(NodeId, u64),
     /// A command of a session.
     Operate(SessionId, u64),
+    /// A command without one, the how-manieth.
+    Tell(u64),
 }
 
 /// How many tries of a client are answered. It only waits for the last one; which that is, is not to be seen when messages

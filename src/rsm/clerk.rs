@@ -128,8 +128,35 @@ impl<M: StateMachine> Clerk<M> {
         }
     }
 
-    /// A session that is asked for twice is registered twice; the one that nobody uses is evicted in time.
-    async fn register(&mut self, deadline: Time) -> Result<SessionId, Failure> {
+    /// Executes a command that belongs to no session. It may be executed several times.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn tell(&mut self, command: M::Command) -> Result<(Index, M::Reply), Failure> {
+        M::admit(&command)?;
+        let deadline = self.env.now() + self.config.deadline;
+        match self.ask(Request::Tell(command), deadline).await? {
+            Response::Done { index, reply } => Ok((index, reply)),
+            _ => Err(Failure::Unknown),
+        }
+    }
+
+    /// The server that it asks first: whom it takes for the leader.
+    pub fn favourite(&self) -> NodeId {
+        self.servers[self.leader]
+    }
+
+    /// Asks this server first, if it is one of its servers.
+    pub fn set_favourite(&mut self, server: NodeId) {
+        self.leader = self.servers.iter().position(|&one| one == server).unwrap_or(self.leader);
+    }
+
+    /// Asks for a session, and has it from now on. One that is asked for twice is registered twice; the one that nobody
+    /// uses is evicted in time.
+    ///
+    /// # Errors
+    /// [`Failure`]: there is none yet.
+    pub async fn register(&mut self, deadline: Time) -> Result<SessionId, Failure> {
         self.registrations += 1;
         match self.ask(Request::Register { nonce: self.registrations }, deadline).await? {
             Response::Registered(session) => {
@@ -141,7 +168,10 @@ impl<M: StateMachine> Clerk<M> {
     }
 
     /// Asks server after server until one settles it.
-    async fn ask(
+    ///
+    /// # Errors
+    /// [`Failure::Unknown`] or [`Failure::Unavailable`]: none did by then.
+    pub(crate) async fn ask(
         &mut self,
         mut request: Request<M::Command, M::Query>,
         deadline: Time,

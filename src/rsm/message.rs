@@ -22,6 +22,8 @@ pub enum Request<C, Q> {
         /// What to do.
         command: C,
     },
+    /// Do this, which belongs to no session: doing it twice is doing it once.
+    Tell(C),
     /// Say this of a state that holds everything that was acknowledged when this was asked.
     Query(Q),
 }
@@ -38,6 +40,8 @@ pub enum Response<R, A> {
         /// What came of it.
         reply: R,
     },
+    /// The service cannot do this command here, and says why. Nothing came of this request.
+    Refused(R),
     /// The query's answer.
     Read {
         /// Of which state: the last entry of the log that it had seen.
@@ -68,7 +72,7 @@ pub enum Response<R, A> {
 pub struct Kinds {
     /// [`Request::Register`].
     pub register: Kind,
-    /// [`Request::Operate`].
+    /// [`Request::Operate`] and [`Request::Tell`].
     pub operate: Kind,
     /// [`Request::Query`].
     pub query: Kind,
@@ -79,7 +83,7 @@ impl Kinds {
     pub fn of<C, Q>(&self, request: &Request<C, Q>) -> Kind {
         match request {
             Request::Register { .. } => self.register,
-            Request::Operate { .. } => self.operate,
+            Request::Operate { .. } | Request::Tell(_) => self.operate,
             Request::Query(_) => self.query,
         }
     }

@@ -11,9 +11,10 @@
 //! * `message`: what clients and servers say to each other;
 //! * `callers`: who waits for what comes of an operation, however often it was sent;
 //! * `server`: the driver between a replica, its [`crate::raft::Node`] and its clients;
+//! * [`Errands`] in `errands`: what a service does by itself, without a client that asks for it;
 //! * `clerk`: the client's side, which finds the leader and tries again.
 //!
-//! All but `server` and `clerk` is pure.
+//! All but `server`, `errands` and `clerk` is pure.
 
 pub(crate) mod bugs;
 pub(crate) mod callers;
@@ -21,6 +22,7 @@ pub mod chunks;
 pub mod clerk;
 pub(crate) mod config;
 pub mod digest;
+pub mod errands;
 #[cfg(feature = "sim")]
 pub mod lab;
 pub(crate) mod machine;
@@ -32,8 +34,9 @@ pub(crate) mod sessions;
 pub use bugs::Bug;
 pub use clerk::{Clerk, Failure, Patience};
 pub use config::{Config, Reads};
+pub use errands::Errands;
 pub use machine::{Malformed, StateMachine, TooLarge};
 pub use message::{Kinds, Request, Response};
-pub use replica::{LogCommand, Outcome, Replica};
+pub use replica::{LogCommand, Replica};
 pub use server::{Observation, Observer, Server};
-pub use sessions::{SessionId, Sessions, Verdict};
+pub use sessions::{Outcome, SessionId, Sessions, Verdict};

@@ -4,8 +4,8 @@ use super::bugs::bug;
 use super::config::Config;
 use super::digest;
 use super::machine::{Malformed, StateMachine};
-use super::sessions::{SessionId, Sessions, Verdict};
-use labrpc::Index;
+use super::sessions::{Outcome, SessionId, Sessions, Verdict};
+use labrpc::{Event, Index};
 use serde::{Deserialize, Serialize};
 
 /// The version of snapshots, and their first byte.
@@ -30,21 +30,8 @@ pub enum LogCommand<C> {
     },
     /// Nothing: it marks the place of a read.
     Mark,
-}
-
-/// What came of an entry.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Outcome<R> {
-    /// Nothing was to be done.
-    Nothing,
-    /// A session was registered.
-    Registered(SessionId),
-    /// A command was executed at that index, now or before, with that reply.
-    Done(Index, R),
-    /// The command's session is gone, and it was not executed.
-    Expired,
-    /// The command's session has gone on, and it was not executed.
-    Stale,
+    /// A command of the service itself, which belongs to no session.
+    Service(C),
 }
 
 /// The replicated state of a service.
@@ -85,7 +72,12 @@ impl<M: StateMachine> Replica<M> {
         self.applied = index;
         // What does not decode is nothing, on all servers alike.
         match labgob::decode(command) {
+            Ok(LogCommand::Register { .. }) if M::KEEPS_SESSIONS => Outcome::Nothing,
             Ok(LogCommand::Register { room }) => Outcome::Registered(self.sessions.register(index, room)),
+            Ok(LogCommand::Operate { session, seq, command }) if M::KEEPS_SESSIONS => {
+                self.machine.operate(index, session, seq, &command)
+            }
+            Ok(LogCommand::Service(command)) => Outcome::Served(index, self.machine.apply(index, &command)),
             Ok(LogCommand::Operate { session, seq, command }) => self.operate(index, session, seq, &command),
             Ok(LogCommand::Mark) | Err(_) => Outcome::Nothing,
         }
@@ -114,13 +106,26 @@ impl<M: StateMachine> Replica<M> {
 
     /// What is known of an operation without asking the log: what came of it, or that nothing will. None: the log
     /// must decide.
-    pub fn recall(&self, id: SessionId, seq: u64) -> Option<Outcome<M::Reply>> {
+    pub fn recall(&self, id: SessionId, seq: u64, command: &M::Command, leads: bool) -> Option<Outcome<M::Reply>> {
+        if M::KEEPS_SESSIONS {
+            return self.machine.recall(id, seq, command, leads);
+        }
         match self.sessions.judge(self.applied, id, seq) {
             Verdict::Duplicate(at, reply) => Some(Outcome::Done(at, reply)),
             Verdict::Stale => Some(Outcome::Stale),
             Verdict::Expired => Some(Outcome::Expired),
             Verdict::Fresh | Verdict::Unheard => None,
         }
+    }
+
+    /// Applies a command that stands in no log; for [`super::bugs::Bug::ErrandNotInLog`].
+    pub(super) fn apply_alone(&mut self, command: &M::Command) {
+        self.machine.apply(self.applied, command);
+    }
+
+    /// What has happened to the service since this was asked last.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        self.machine.take_events()
     }
 
     /// Answers a query about the state as it is.
@@ -136,7 +141,7 @@ impl<M: StateMachine> Replica<M> {
 
     /// The whole state.
     pub fn snapshot(&self) -> Vec<u8> {
-        let mut bytes = vec![FORMAT];
+        let mut bytes = vec![FORMAT, M::TAG];
         self.sessions.save(&mut bytes);
         bytes.extend_from_slice(&self.machine.snapshot());
         bytes
@@ -152,8 +157,8 @@ impl<M: StateMachine> Replica<M> {
         index: Index,
         bytes: &[u8],
     ) -> Result<Replica<M>, Malformed> {
-        let (format, mut rest) = bytes.split_first().ok_or(Malformed)?;
-        if *format != FORMAT {
+        let ([format, tag], mut rest) = bytes.split_first_chunk().ok_or(Malformed)?;
+        if (*format, *tag) != (FORMAT, M::TAG) {
             return Err(Malformed);
         }
         let sessions = Sessions::load(config, &mut rest)?;

@@ -8,12 +8,14 @@
 use super::bugs::bug;
 use super::callers::{Callers, Name};
 use super::config::{Config, Reads};
+use super::errands::{self, Errands};
 use super::machine::{StateMachine, TooLarge};
 use super::message::{Request, Response};
-use super::replica::{LogCommand, Outcome, Replica};
+use super::replica::{LogCommand, Replica};
+use super::sessions::Outcome;
 use crate::raft::{self, Asked, Delivery, Entry, EntryId, Index, Node, Payload, Term, Unavailable};
 use bytes::Bytes;
-use labrpc::{Env, NodeId};
+use labrpc::{Env, NodeId, Sleep};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -76,6 +78,22 @@ impl Server {
         settings: M::Settings,
         observer: Option<Observer>,
     ) -> Result<Server, raft::StartError> {
+        Server::boot_with::<M>(env, raft, options, config, settings, None, observer).await
+    }
+
+    /// [`Server::boot`] for a service that has errands of its own.
+    ///
+    /// # Errors
+    /// As of [`Server::boot`].
+    pub async fn boot_with<M: StateMachine>(
+        env: Env,
+        raft: raft::Config,
+        options: raft::Options,
+        config: Config,
+        settings: M::Settings,
+        errands: Option<Box<dyn Errands<M>>>,
+        observer: Option<Observer>,
+    ) -> Result<Server, raft::StartError> {
         let leased = raft.lease.is_some();
         let node = Node::start_up(env.clone(), raft, options).await?;
         let driver: Driver<M> = Driver {
@@ -95,6 +113,10 @@ impl Server {
             reads: Vec::new(),
             leased,
             leads: None,
+            errands,
+            errands_in_log: 0,
+            errands_rest: None,
+            told: 0,
             acknowledged: BTreeMap::new(),
         };
         env.spawn(Box::new(driver).run());
@@ -113,6 +135,8 @@ enum Waiter<Q> {
     Callers(Name),
     /// For the state behind it.
     Readers(Vec<(labrpc::Request, Q)>),
+    /// Nobody: it was an errand.
+    Errand,
 }
 
 /// An entry that Raft was asked to take.
@@ -153,6 +177,13 @@ struct Driver<M: StateMachine> {
     leased: bool,
     /// The term that it leads, when it last looked.
     leads: Option<Term>,
+    errands: Option<Box<dyn Errands<M>>>,
+    /// How many of their commands are on their way through the log.
+    errands_in_log: usize,
+    /// Raft would take none of them: until then none is asked for.
+    errands_rest: Option<Sleep>,
+    /// How many commands others have told.
+    told: u64,
     /// Commands that were acknowledged too early; for [`super::Bug::AckOnAppend`].
     acknowledged: BTreeMap<Index, Bytes>,
 }
@@ -176,6 +207,7 @@ impl<M: StateMachine> Driver<M> {
             went_on |= self.mark();
             // What was delivered by now is answered by what came of it; the rest is lost with the leadership.
             self.notice_leadership();
+            went_on |= self.run_errands(context);
             if !went_on {
                 return Poll::Pending;
             }
@@ -189,6 +221,7 @@ impl<M: StateMachine> Driver<M> {
         while let Poll::Ready(request) = self.env.poll_accept(context) {
             any = true;
             match labgob::decode(&request.body) {
+                Ok(Request::Register { .. }) if M::KEEPS_SESSIONS => self.respond(&request, Response::Malformed),
                 Ok(Request::Register { nonce }) => {
                     let command = LogCommand::Register { room: self.config.max_sessions };
                     self.call(Name::Register(request.from, nonce), request, command);
@@ -196,13 +229,14 @@ impl<M: StateMachine> Driver<M> {
                 Ok(Request::Operate { session, seq, command }) => {
                     if let Err(refused) = M::admit(&command) {
                         self.respond(&request, Response::TooLarge(refused));
-                    } else if let Some(outcome) = self.replica.recall(session, seq) {
+                    } else if let Some(outcome) = self.replica.recall(session, seq, &command, self.node.state().1) {
                         self.respond(&request, self.response(&outcome));
                     } else {
                         let name = Name::Operate(session, seq);
                         self.call(name, request, LogCommand::Operate { session, seq, command });
                     }
                 }
+                Ok(Request::Tell(command)) => self.be_told(request, command),
                 Ok(Request::Query(query)) if bug!(self, LocalRead) && self.node.state().1 => {
                     self.read(vec![(request, query)]);
                 }
@@ -215,6 +249,18 @@ impl<M: StateMachine> Driver<M> {
         }
         self.ask_for_readers();
         any
+    }
+
+    /// A command without a session: one of those that do the same however often they come.
+    fn be_told(&mut self, request: labrpc::Request, command: M::Command) {
+        if !M::may_be_told(&command) {
+            self.respond(&request, Response::Malformed);
+        } else if let Err(refused) = M::admit(&command) {
+            self.respond(&request, Response::TooLarge(refused));
+        } else {
+            self.told += 1;
+            self.call(Name::Tell(self.told), request, LogCommand::Service(command));
+        }
     }
 
     /// Asks Raft for whoever wants to read. While one read is being confirmed, those who come wait and share the next: under
@@ -286,7 +332,32 @@ impl<M: StateMachine> Driver<M> {
         match waiter {
             Waiter::Callers(name) => self.report(name, &outcome),
             Waiter::Readers(readers) => self.read_at_mark(readers),
+            Waiter::Errand => self.errands_in_log -= 1,
         }
+    }
+
+    /// Puts into the log what the service has to do by itself. It is asked again when all of that is applied, or lost: so it
+    /// sees what came of it.
+    fn run_errands(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(errands) = &mut self.errands else { return false };
+        if let Some(rest) = &mut self.errands_rest {
+            if Pin::new(rest).poll(context).is_pending() {
+                return false;
+            }
+            self.errands_rest = None;
+        }
+        if self.errands_in_log > 0 {
+            return false;
+        }
+        let commands = errands.poll(context, self.replica.machine(), self.leads);
+        if bug!(self, ErrandNotInLog) {
+            commands.iter().for_each(|command| self.replica.apply_alone(command));
+            return !commands.is_empty();
+        }
+        self.errands_in_log = commands.len();
+        let any = !commands.is_empty();
+        commands.into_iter().for_each(|command| self.start(LogCommand::Service(command), Waiter::Errand));
+        any
     }
 
     // --- the log
@@ -312,6 +383,7 @@ impl<M: StateMachine> Driver<M> {
             Payload::Noop | Payload::Membership(_) => None,
         };
         let outcome = self.replica.apply(id.index, command.map_or(&[], |command| command));
+        self.env.emit_all(&self.replica.take_events());
         self.observe(|replica| Observation::Applied {
             index: id.index,
             term: id.term,
@@ -392,6 +464,7 @@ impl<M: StateMachine> Driver<M> {
             match waiter {
                 Waiter::Callers(name) => self.report(name, outcome),
                 Waiter::Readers(readers) => self.read_at_mark(readers),
+                Waiter::Errand => self.errands_in_log -= 1,
             }
         }
     }
@@ -417,6 +490,7 @@ impl<M: StateMachine> Driver<M> {
         let leader = self.leader();
         match waiter {
             Waiter::Callers(name) => self.answer(name, &Response::Unknown(leader)),
+            Waiter::Errand => self.errands_in_log -= 1,
             // Nothing is written for a read: it was merely not answered.
             readers => self.refuse(readers, Unavailable::NotLeader(leader)),
         }
@@ -426,6 +500,10 @@ impl<M: StateMachine> Driver<M> {
     fn refuse(&mut self, waiter: Waiter<M::Query>, refusal: Unavailable) {
         match waiter {
             Waiter::Callers(name) => self.answer(name, &refused(refusal)),
+            Waiter::Errand => {
+                self.errands_in_log -= 1;
+                self.errands_rest = Some(self.env.sleep(errands::REST));
+            }
             Waiter::Readers(readers) => {
                 self.marking = false;
                 self.refuse_readers(&readers, refusal);
@@ -459,7 +537,10 @@ impl<M: StateMachine> Driver<M> {
     fn response(&self, outcome: &Outcome<M::Reply>) -> Response<M::Reply, M::Answer> {
         match outcome {
             Outcome::Registered(session) => Response::Registered(*session),
-            Outcome::Done(index, reply) => Response::Done { index: *index, reply: reply.clone() },
+            Outcome::Done(index, reply) | Outcome::Repeated(index, reply) | Outcome::Served(index, reply) => {
+                Response::Done { index: *index, reply: reply.clone() }
+            }
+            Outcome::Refused(reply) => Response::Refused(reply.clone()),
             Outcome::Expired => Response::Expired,
             Outcome::Stale => Response::Stale,
             Outcome::Nothing => Response::Unknown(self.leader()),

@@ -63,6 +63,43 @@ pub enum Verdict<R> {
     Unheard,
 }
 
+/// What came of an entry of the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome<R> {
+    /// Nothing was to be done.
+    Nothing,
+    /// A session was registered.
+    Registered(SessionId),
+    /// A command was executed at that index, now or before, with that reply.
+    Done(Index, R),
+    /// A command was executed before, and maybe not by this log: there at that index, with that reply.
+    Repeated(Index, R),
+    /// The service cannot do that command here, and says why. Nothing was done and nothing is remembered.
+    Refused(R),
+    /// A command of the service itself was applied at that index.
+    Served(Index, R),
+    /// The command's session is gone, and it was not executed.
+    Expired,
+    /// The command's session has gone on, and it was not executed.
+    Stale,
+}
+
+impl<R> Outcome<R> {
+    /// The same, with another reply.
+    pub fn map<S>(self, change: impl FnOnce(R) -> S) -> Outcome<S> {
+        match self {
+            Outcome::Nothing => Outcome::Nothing,
+            Outcome::Registered(session) => Outcome::Registered(session),
+            Outcome::Done(index, reply) => Outcome::Done(index, change(reply)),
+            Outcome::Repeated(index, reply) => Outcome::Repeated(index, change(reply)),
+            Outcome::Refused(reply) => Outcome::Refused(change(reply)),
+            Outcome::Served(index, reply) => Outcome::Served(index, change(reply)),
+            Outcome::Expired => Outcome::Expired,
+            Outcome::Stale => Outcome::Stale,
+        }
+    }
+}
+
 /// The sessions of a service, a part of its replicated state. `R` is what its commands reply.
 #[derive(Clone, Debug)]
 pub struct Sessions<R> {
@@ -93,14 +130,21 @@ impl<R: Clone + Hash + Serialize + DeserializeOwned> Sessions<R> {
     /// The entry at `index` registers a session. If there are more than `room` then, the smallest ids go.
     pub fn register(&mut self, index: Index, room: u64) -> SessionId {
         let id = SessionId(index.0);
+        self.admit(id, room);
+        id
+    }
+
+    /// A session that was registered elsewhere comes here for the first time. If there are more than `room` then, the
+    /// smallest ids of the others go.
+    pub fn admit(&mut self, id: SessionId, room: u64) {
         self.put(id, Session { seq: 0, last: None });
         while self.table.len() as u64 > room.max(1)
-            && let Some((oldest, session)) = self.table.pop_first()
+            && let Some(oldest) = self.table.keys().copied().find(|other| *other != id)
+            && let Some(session) = self.table.remove(&oldest)
         {
             self.sum = self.sum.wrapping_sub(session.digest(oldest));
-            self.evicted = oldest;
+            self.evicted = self.evicted.max(oldest);
         }
-        id
     }
 
     fn put(&mut self, id: SessionId, session: Session<R>) {

@@ -14,6 +14,7 @@ use futures::stream::pending;
 use labrpc::persister::Directory;
 use labrpc::{Direction, Env, Kind, NodeId, Time};
 use sim::kv::{ClerkSetup, Lost};
+use sim::plan::Knobs;
 use sim::raft::{Abilities, Booted, BugCard, Follow, Part, PeerSetup, RaftSystem, Recovered, WireFacts};
 use sim::shard::{Answer, Ask, Controller, ControllerSystem};
 use std::sync::Arc;
@@ -32,18 +33,23 @@ fn config(setup: &PeerSetup) -> Config {
     config
 }
 
+/// Starts a server of the controller.
+///
+/// # Errors
+/// What is wrong with its disk.
+pub(crate) async fn boot_master(env: Env, setup: PeerSetup) -> Result<Booted, String> {
+    let observer = shown::observer(setup.tell.clone());
+    let server = Server::boot(env, config(&setup), Some(observer)).await.map_err(|error| error.to_string())?;
+    Ok(Booted { peer: Arc::new(shown::Peer(server.node().clone())), applies: Box::pin(pending()) })
+}
+
 impl RaftSystem for ShardlabMaster {
     fn name(&self) -> &'static str {
         "shardmaster"
     }
 
     fn boot(&self, env: Env, setup: PeerSetup) -> BoxFuture<'static, Result<Booted, String>> {
-        Box::pin(async move {
-            let observer = shown::observer(setup.tell.clone());
-            let server =
-                Server::boot(env, config(&setup), Some(observer)).await.map_err(|error| error.to_string())?;
-            Ok(Booted { peer: Arc::new(shown::Peer(server.node().clone())), applies: Box::pin(pending()) })
-        })
+        Box::pin(boot_master(env, setup))
     }
 
     fn recover(&self, node: NodeId, disk: &dyn Directory) -> Result<Recovered, String> {
@@ -101,19 +107,34 @@ fn directed(bug: Bug) -> (&'static str, &'static str) {
 
 impl ControllerSystem for ShardlabMaster {
     fn controller(&self, env: Env, setup: ClerkSetup) -> Box<dyn Controller> {
-        let patience = shown::patience(&setup.knobs);
-        Box::new(LabClerk { clerk: Clerk::new(env.clone(), setup.servers, patience), env, patience })
+        Box::new(MasterClerk::new(env, setup.servers, &setup.knobs, None))
     }
 }
 
 /// The controller's clerk in the laboratory.
-struct LabClerk {
+pub(crate) struct MasterClerk {
     clerk: Clerk,
     env: Env,
     patience: Patience,
+    /// Who is in each group of the plan; none: there are no such groups.
+    groups: Option<Vec<Vec<NodeId>>>,
 }
 
-impl Controller for LabClerk {
+impl MasterClerk {
+    /// A clerk of a controller with these servers.
+    pub fn new(env: Env, masters: Vec<NodeId>, knobs: &Knobs, groups: Option<Vec<Vec<NodeId>>>) -> MasterClerk {
+        let patience = shown::patience(knobs);
+        MasterClerk { clerk: Clerk::new(env.clone(), masters, patience), env, patience, groups }
+    }
+
+    /// A group's servers, which may be none of the plan's: nobody looks for them then.
+    fn servers_of(&self, group: u32) -> Vec<NodeId> {
+        let known = self.groups.as_ref().and_then(|groups| groups.get(group.checked_sub(1)? as usize));
+        known.cloned().unwrap_or_else(|| (0..3).map(|nth| NodeId(1_000 + group * 3 + nth)).collect())
+    }
+}
+
+impl Controller for MasterClerk {
     fn ask<'a>(&'a mut self, ask: &'a Ask, deadline: Time) -> BoxFuture<'a, Result<Answer, Lost>> {
         Box::pin(async move {
             self.patience.deadline = deadline.since(self.env.now());
@@ -126,13 +147,13 @@ impl Controller for LabClerk {
     }
 }
 
-impl LabClerk {
+impl MasterClerk {
     async fn work(&mut self, ask: &Ask) -> Result<Answer, Failure> {
         let group = |number: &u32| GroupId(u64::from(*number));
         let command = match ask {
-            Ask::Join(groups) => {
-                Command::Join { groups: groups.iter().map(|number| (group(number), servers_of(*number))).collect() }
-            }
+            Ask::Join(groups) => Command::Join {
+                groups: groups.iter().map(|number| (group(number), self.servers_of(*number))).collect(),
+            },
             Ask::Leave(groups) => Command::Leave { groups: groups.iter().map(group).collect() },
             Ask::Move(shard, to) => Command::Move { shard: ShardId(*shard), to: group(to) },
             Ask::Config(num) => return Ok(Answer::Config(told(self.clerk.query(num.map(ConfigNum)).await?))),
@@ -142,11 +163,6 @@ impl LabClerk {
             Reply::Refused(_) => Answer::Senseless,
         })
     }
-}
-
-/// Where a group's servers are said to be: nobody looks for them there.
-fn servers_of(group: u32) -> Vec<NodeId> {
-    (0..3).map(|nth| NodeId(1_000 + group * 3 + nth)).collect()
 }
 
 fn told(config: ShardConfig) -> sim::shard::Config {

@@ -81,6 +81,8 @@ impl ShardMaster {
 }
 
 impl StateMachine for ShardMaster {
+    const TAG: u8 = b'm';
+
     type Settings = Settings;
     type Command = Command;
     type Reply = Reply;

@@ -22,7 +22,7 @@ mod operation;
 mod rebalance;
 mod server;
 mod settings;
-mod types;
+pub(crate) mod types;
 
 pub use crate::rsm::{Failure, Observation, Observer, Patience, Reads};
 pub use bugs::Bug;

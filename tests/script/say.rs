@@ -145,6 +145,8 @@ fn other_event(event: &Event) -> Option<String> {
         Event::SnapshotSent { to, index } => format!("begins to send {to} its snapshot at {}", index.0),
         Event::ReadIndex { index } => format!("confirms a read at {}", index.0),
         Event::Transfer { to } => format!("hands over to {to}"),
+        // A script drives Raft and no service.
+        Event::ConfigAdopted { .. } | Event::Shard { .. } => return None,
         Event::Halted { why } => format!("halts: {why}"),
     })
 }

@@ -137,6 +137,7 @@ const AREAS: &[Area] = &[
             "src/*/mailbox.rs",
             "src/*/server.rs",
             "src/*/clerk.rs",
+            "src/*/errands.rs",
         ],
         may_name: &["labgob", "labrpc", "shardlab", "futures"],
         ..INSIDE

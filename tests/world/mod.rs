@@ -78,10 +78,13 @@ pub struct Seen {
     pub restores: u32,
 }
 
-/// Servers 1 to `size`, and as many clients behind them as are asked for.
+/// Servers in a row, and as many clients as are asked for.
 pub struct Cluster<S: Service> {
     lab: Lab,
+    first: u32,
     size: u32,
+    /// Clients are nodes behind this one.
+    pub before_clients: u32,
     pub service: rsm::Config,
     pub lease: Option<raft::Drift>,
     pub bug: Option<S::Bug>,
@@ -91,11 +94,19 @@ pub struct Cluster<S: Service> {
 }
 
 impl<S: Service> Cluster<S> {
+    /// Servers 1 to `size`, with clients behind them.
     pub fn of(lab: &Lab, size: u32) -> Cluster<S> {
+        Cluster::from(lab, 1, size)
+    }
+
+    /// Servers from `first` on, with clients behind them.
+    pub fn from(lab: &Lab, first: u32, size: u32) -> Cluster<S> {
         let lab = lab.clone();
         Cluster {
             lab,
+            first,
             size,
+            before_clients: first + size - 1,
             service: rsm::Config::default(),
             lease: None,
             bug: None,
@@ -105,8 +116,9 @@ impl<S: Service> Cluster<S> {
         }
     }
 
-    fn ids(&self) -> Vec<NodeId> {
-        (1..=self.size).map(NodeId).collect()
+    /// The servers.
+    pub fn ids(&self) -> Vec<NodeId> {
+        (self.first..self.first + self.size).map(NodeId).collect()
     }
 
     /// Boots every server.
@@ -116,7 +128,7 @@ impl<S: Service> Cluster<S> {
             let raft = raft::Config { lease: self.lease, ..raft::Config::new(node, self.ids()) };
             let parts = Parts { raft, options, service: self.service, bug: self.bug };
             let (nodes, seen) = (self.nodes.clone(), self.seen.clone());
-            let slot = node.slot() - 1;
+            let slot = (node.0 - self.first) as usize;
             let booter: Booter = Arc::new(move |env| {
                 let (parts, nodes, seen) = (parts.clone(), nodes.clone(), seen.clone());
                 seen.lock().unwrap()[slot].index = Index(0);
@@ -190,7 +202,7 @@ impl<S: Service> Cluster<S> {
     {
         let mut clients = self.clients.lock().unwrap();
         *clients += 1;
-        let node = NodeId(self.size + *clients);
+        let node = NodeId(self.before_clients + *clients);
         let outcome = Arc::new(Mutex::new(None));
         let (work, into) = (Mutex::new(Some(work)), outcome.clone());
         let booter: Booter = Arc::new(move |env: Env| {

@@ -118,6 +118,14 @@ impl Control {
                 self.violate("convergence", format!("all healed and quiet for {patience:?}, and {of}{why}"))?;
             }
         }
+        let settled = |control: &mut Control| {
+            control.lab.with_hook(|watcher: &mut Watcher| watcher.ownership.unsettled()).is_none().then_some(())
+        };
+        if self.until(deadline, settled).await.is_none() {
+            let why = self.lab.with_hook(|watcher: &mut Watcher| watcher.ownership.unsettled());
+            let why = why.unwrap_or_else(|| "shards were on their way until a moment ago".into());
+            self.violate("convergence", format!("all healed and quiet for {patience:?}, and {why}"))?;
+        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::words::Wants;
 use crate::raft::{DiskFact, RaftSystem, WireFacts};
 use labrpc::sim::{Command, DiskAct, Loss, Observed, Packet, Sending, Stamp};
-use labrpc::{Content, Direction, Event, NodeId, Refusal, Role};
+use labrpc::{Content, Direction, Event, NodeId, Refusal, Role, ShardChange};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -292,6 +292,22 @@ fn event(event: &Event, in_words: impl Fn(&[u8]) -> String) -> String {
         Event::Applied { index } => format!("service is at {index}"),
         Event::ReadIndex { index } => format!("read confirmed at {index}"),
         Event::Transfer { to } => format!("hands leadership to {to}"),
+        Event::ConfigAdopted { group, config } => format!("group {group} adopts configuration {config}"),
+        Event::Shard { group, shard, config, change } => {
+            format!("group {group}, configuration {config}: shard {shard} {}", render_change(change))
+        }
         Event::Halted { why } => format!("STOPS: {why}"),
+    }
+}
+
+fn render_change(change: &ShardChange) -> String {
+    match change {
+        ShardChange::Created => "begins, empty".into(),
+        ShardChange::Frozen { to: Some(to), hash } => format!("FROZEN for group {to}, content {hash:016x}"),
+        ShardChange::Frozen { to: None, hash } => format!("FROZEN for nobody yet, content {hash:016x}"),
+        ShardChange::Installed { from, frozen, hash } => {
+            format!("INSTALLED from group {from} as of configuration {frozen}, content {hash:016x}")
+        }
+        ShardChange::Deleted => "deleted".into(),
     }
 }

@@ -9,6 +9,7 @@ use crate::kv::{Lost, Told};
 use crate::oracle::{Fact, GroupAt, Oracles, Violation, violated};
 use crate::plan::Plan;
 use crate::raft::{Change, DiskFact, Follow, RaftSystem, WireFacts};
+use crate::shard::Ownership;
 use bytes::Bytes;
 use labrpc::sim::{Command, DiskAct, Face, Hook, NodeSet, Observed, Packet, Sending, Stamp, View};
 use labrpc::{Direction, Event, Index, Kind, NodeId, Term};
@@ -94,6 +95,8 @@ pub(super) struct Watcher {
     outcome: Option<Result<Told, Lost>>,
     /// What clients ask a shard controller, and are told.
     pub controller: ControllerWatch,
+    /// Who has which shard of a sharded service.
+    pub ownership: Ownership,
     /// What a server is about to report that it has executed, and the last entry of each group of which that is known.
     executed: Option<Bytes>,
     known_to: Vec<Index>,
@@ -126,6 +129,7 @@ impl Watcher {
             call: None,
             outcome: None,
             controller: ControllerWatch::default(),
+            ownership: Ownership::default(),
             executed: None,
             known_to: nothing,
             system,
@@ -419,6 +423,9 @@ impl Watcher {
         match *seen {
             Observed::Emitted { node, event } => {
                 self.tell_of(stamp, node, &Fact::Emitted { node, event });
+                if let Err(detail) = self.ownership.learn(event) {
+                    self.violate(violated("shard-ownership", detail, stamp));
+                }
                 if matches!(event, Event::Role { .. }) {
                     self.wake();
                 }

@@ -225,6 +225,17 @@ pub const DEMANDS: &[Card] = &[
         needs: Needs::Nothing,
     },
     Card {
+        id: "shard-ownership",
+        property: "A shard is one group's, or on its way as that group froze it, sessions and all; no copy goes before another \
+                   group has the shard for good; and groups adopt configurations one after the other",
+        source: "the course, part 4B",
+        lesson: "What moves is data and the memory of what was done with it. Ask at every step: if everybody crashed now, who \
+                 would still know whose it is?",
+        watches: &[],
+        when: When::After,
+        needs: Needs::Nothing,
+    },
+    Card {
         id: "undecided",
         property: "The checker of linearizability decides every history",
         source: "the laboratory: what is not decided is not a pass",

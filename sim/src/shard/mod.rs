@@ -4,8 +4,10 @@
 //! Groups are named by their numbers in the plan.
 
 mod configs;
+mod ownership;
 
 pub use configs::{Config, Configs};
+pub use ownership::Ownership;
 
 use crate::kv::{ClerkSetup, Lost};
 use futures::future::BoxFuture;

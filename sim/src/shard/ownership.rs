@@ -5,16 +5,17 @@
 //! It is made once; it is frozen by whoever serves it; it goes on as it was frozen, sessions and all, somewhere; and
 //! the frozen copy goes when, and only when, it has arrived.
 
-use labrpc::{Event, ShardChange, Time};
+use labrpc::{Event, ShardChange};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 /// What of a frozen copy is known.
 #[derive(Clone, Debug)]
 struct Copy {
     hash: u64,
-    /// Since when somebody else has it.
-    arrived: Option<Time>,
+    /// Somebody waits for it.
+    wanted: bool,
+    /// Somebody else has it.
+    arrived: bool,
     /// It is gone.
     deleted: bool,
 }
@@ -43,7 +44,7 @@ type Verdict = Result<(), String>;
 
 impl Ownership {
     /// A server says something.
-    pub fn learn(&mut self, event: &Event, now: Time) -> Verdict {
+    pub fn learn(&mut self, event: &Event) -> Verdict {
         match event {
             Event::ConfigAdopted { group, config } => self.adopts(*group, *config),
             Event::Shard { group, shard, config, change } => {
@@ -55,7 +56,7 @@ impl Ownership {
                     )),
                     None => {
                         self.said.insert(key, change.clone());
-                        self.changes(*group, *shard, *config, change, now)
+                        self.changes(*group, *shard, *config, change)
                     }
                 }
             }
@@ -72,21 +73,29 @@ impl Ownership {
         Ok(())
     }
 
-    fn changes(&mut self, group: u64, shard: u32, config: u64, change: &ShardChange, now: Time) -> Verdict {
+    fn changes(&mut self, group: u64, shard: u32, config: u64, change: &ShardChange) -> Verdict {
         let serves = self.serves.get(&shard).copied();
         match change {
             ShardChange::Created => {
                 if !self.made.insert(shard) {
-                    return Err(format!("group {group} begins shard {shard} empty with configuration {config}, which is not new"));
+                    return Err(format!(
+                        "group {group} begins shard {shard} empty with configuration {config}, which is not new"
+                    ));
                 }
                 self.serves.insert(shard, group);
             }
-            ShardChange::Frozen { hash, .. } => {
+            ShardChange::Frozen { to, hash } => {
                 if serves != Some(group) {
-                    return Err(format!("group {group} freezes shard {shard} with configuration {config}; {}", whose(serves)));
+                    return Err(format!(
+                        "group {group} freezes shard {shard} with configuration {config}; {}",
+                        whose(serves)
+                    ));
                 }
                 self.serves.remove(&shard);
-                self.frozen.insert((group, config, shard), Copy { hash: *hash, arrived: None, deleted: false });
+                self.frozen.insert(
+                    (group, config, shard),
+                    Copy { hash: *hash, wanted: to.is_some(), arrived: false, deleted: false },
+                );
             }
             ShardChange::Installed { from, frozen, hash } => {
                 let what = format!("group {group} installs shard {shard} with configuration {config}");
@@ -94,22 +103,26 @@ impl Ownership {
                     return Err(format!("{what}; {}", whose(serves)));
                 }
                 let Some(copy) = self.frozen.get_mut(&(*from, *frozen, shard)) else {
-                    return Err(format!("{what}, from group {from}, which has not frozen it with configuration {frozen}"));
+                    return Err(format!(
+                        "{what}, from group {from}, which has not frozen it with configuration {frozen}"
+                    ));
                 };
-                if copy.deleted || copy.arrived.is_some() {
+                if copy.deleted || copy.arrived {
                     return Err(format!("{what}, from a copy of group {from} that was used before"));
                 }
                 if copy.hash != *hash {
                     return Err(format!("{what}, and it is not what group {from} froze, sessions included"));
                 }
-                copy.arrived = Some(now);
+                copy.arrived = true;
+                // Whoever gets back what it froze itself serves that very copy.
+                copy.deleted = group == *from;
                 self.serves.insert(shard, group);
                 self.moves += u64::from(group != *from);
             }
             ShardChange::Deleted => {
                 let copy = self.frozen.get_mut(&(group, config, shard));
                 match copy {
-                    Some(copy) if copy.arrived.is_some() => copy.deleted = true,
+                    Some(copy) if copy.arrived => copy.deleted = true,
                     _ => {
                         return Err(format!(
                             "group {group} deletes what it froze of shard {shard} with configuration {config}, and nobody has it"
@@ -121,17 +134,16 @@ impl Ownership {
         Ok(())
     }
 
-    /// The run is over, and was quiet at its end: what has arrived long ago is not kept.
-    pub fn at_end(&self, now: Time, patience: Duration) -> Verdict {
-        let kept = self.frozen.iter().find(|(_, copy)| {
-            !copy.deleted && copy.arrived.is_some_and(|arrived| arrived + patience < now)
-        });
-        match kept {
-            Some(((group, config, shard), _)) => Err(format!(
-                "group {group} still holds what it froze of shard {shard} with configuration {config}, which arrived long ago"
-            )),
-            None => Ok(()),
-        }
+    /// What keeps shards from being where they should, or copies from being gone, if anything does.
+    pub fn unsettled(&self) -> Option<String> {
+        let ((group, config, shard), copy) =
+            self.frozen.iter().find(|(_, copy)| !copy.deleted && (copy.wanted || copy.arrived))?;
+        let what = format!("what group {group} froze of shard {shard} with configuration {config}");
+        Some(if copy.arrived {
+            format!("{what} has arrived, and is kept")
+        } else {
+            format!("{what} has not arrived")
+        })
     }
 }
 
@@ -143,18 +155,13 @@ fn whose(serves: Option<u64>) -> String {
 mod tests {
     use super::*;
 
-    /// Tells of changes of shard 7, one a second.
+    /// Tells of changes of shard 7.
     #[derive(Default)]
-    struct Story(Ownership, u64);
+    struct Story(Ownership);
 
     impl Story {
         fn says(&mut self, group: u64, config: u64, change: ShardChange) -> Verdict {
-            self.1 += 1;
-            self.0.learn(&Event::Shard { group, shard: 7, config, change }, self.now())
-        }
-
-        fn now(&self) -> Time {
-            Time::from_nanos(self.1 * 1_000_000_000)
+            self.0.learn(&Event::Shard { group, shard: 7, config, change })
         }
 
         fn begun() -> Story {
@@ -177,12 +184,23 @@ mod tests {
     #[test]
     fn a_shard_moves_and_its_copy_goes_when_it_has_arrived() {
         let mut story = Story::frozen(5);
+        assert!(story.0.unsettled().unwrap().contains("has not arrived"));
         assert_eq!(story.says(3, 2, installed(5)), Ok(()));
         assert_eq!(story.says(3, 2, installed(5)), Ok(()), "another server of the group says it too");
         assert_eq!(story.0.moves, 1);
-        assert!(story.0.at_end(story.now() + Duration::from_secs(60), Duration::from_secs(10)).is_err());
+        assert!(story.0.unsettled().unwrap().contains("is kept"));
         assert_eq!(story.says(2, 2, ShardChange::Deleted), Ok(()));
-        assert_eq!(story.0.at_end(story.now() + Duration::from_secs(60), Duration::from_secs(10)), Ok(()));
+        assert_eq!(story.0.unsettled(), None);
+    }
+
+    #[test]
+    fn a_group_may_get_back_what_it_froze() {
+        let mut story = Story::begun();
+        story.says(2, 2, ShardChange::Frozen { to: None, hash: 5 }).unwrap();
+        assert_eq!(story.0.unsettled(), None, "nobody waits for it");
+        assert_eq!(story.says(2, 3, installed(5)), Ok(()));
+        assert_eq!((story.0.unsettled(), story.0.moves), (None, 0));
+        assert!(story.says(3, 4, installed(5)).is_err());
     }
 
     #[test]
@@ -210,13 +228,15 @@ mod tests {
     #[test]
     fn the_servers_of_a_group_agree() {
         let mut story = Story::frozen(5);
-        assert!(story.says(2, 2, ShardChange::Frozen { to: Some(3), hash: 6 }).unwrap_err().contains("does not agree"));
+        assert!(
+            story.says(2, 2, ShardChange::Frozen { to: Some(3), hash: 6 }).unwrap_err().contains("does not agree")
+        );
     }
 
     #[test]
     fn configurations_are_adopted_one_after_the_other() {
         let mut ownership = Ownership::default();
-        let mut adopt = |config| ownership.learn(&Event::ConfigAdopted { group: 2, config }, Time::ZERO);
+        let mut adopt = |config| ownership.learn(&Event::ConfigAdopted { group: 2, config });
         assert_eq!([1, 2, 1, 2, 3].map(&mut adopt), [const { Ok(()) }; 5], "a server that restarts says it again");
         assert!(adopt(5).unwrap_err().contains("leaves some out"));
     }

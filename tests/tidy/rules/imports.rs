@@ -20,6 +20,7 @@ const PURE: &[&str] = &[
     "labrpc::Refusal",
     "labrpc::Rng",
     "labrpc::Role",
+    "labrpc::ShardChange",
     "labrpc::Term",
     "labrpc::Time",
     "labrpc::persister::SnapshotId",

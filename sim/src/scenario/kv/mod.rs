@@ -2,7 +2,7 @@
 //! them the history of the clients is checked for linearizability.
 
 mod directed;
-mod load;
+pub(in crate::scenario) mod load;
 mod ours;
 pub(in crate::scenario) mod usual;
 

@@ -1,6 +1,7 @@
 //! The scenarios of a shard controller: the course's, and those that ports left out.
 
 mod directed;
+mod kv;
 mod master;
 
 use super::Suite;
@@ -13,6 +14,11 @@ use std::sync::Arc;
 /// The suite for a shard controller.
 pub fn master(system: Arc<dyn RaftSystem>) -> Suite {
     Suite::of(system, [master::SCENARIOS, directed::SCENARIOS].into_iter().flatten())
+}
+
+/// The suite for a sharded key/value store, whose controller is group 1.
+pub fn kv(system: Arc<dyn RaftSystem>) -> Suite {
+    Suite::of(system, kv::SCENARIOS.iter())
 }
 
 fn join(groups: &[u32]) -> KvOp {
