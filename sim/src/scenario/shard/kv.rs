@@ -62,9 +62,9 @@ pub const SCENARIOS: &[Scenario] = &[
 ];
 
 /// The first group that serves; the one before it is the controller.
-const FIRST: u32 = 2;
+pub(super) const FIRST: u32 = 2;
 /// Keys, enough for all shards to have some.
-const KEYS: u64 = 20;
+pub(super) const KEYS: u64 = 20;
 /// What clients do: everything, on keys that all share.
 const MIX: Mix = Mix { append: 450, put: 50, cas: 50, delete: 20, scan: 5 };
 
@@ -79,15 +79,15 @@ fn stage(draw: &mut Draw, groups: u32, clients: u32, ops: u32) -> Plan {
     plan
 }
 
-fn of(group: u32) -> Selector {
+pub(super) fn of(group: u32) -> Selector {
     Selector::Group(group)
 }
 
-fn down(plan: &mut Plan, group: u32) {
+pub(super) fn down(plan: &mut Plan, group: u32) {
     plan.act(Act::Crash { who: of(group), power: true });
 }
 
-fn done(plan: &mut Plan) {
+pub(super) fn done(plan: &mut Plan) {
     plan.then(Step::AwaitClients { within: Span::secs(300) });
 }
 
