@@ -2,6 +2,7 @@
 
 use shardlab::kvraft::lab::ShardlabKv;
 use shardlab::raft::lab::ShardlabRaft;
+use shardlab::shardmaster::lab::ShardlabMaster;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -13,5 +14,6 @@ fn main() -> ExitCode {
     sim::cli::main(&[
         sim::scenario::raft::suite(Arc::new(ShardlabRaft)),
         sim::scenario::kv::suite(Arc::new(ShardlabKv)),
+        sim::scenario::shard::master(Arc::new(ShardlabMaster)),
     ])
 }

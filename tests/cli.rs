@@ -65,6 +65,8 @@ fn an_impossible_plan_is_refused_before_the_run() {
         plan.replacen("\"script\": [", "\"script\": [{\"do\": {\"disconnect\": \"any(4, all)\"}},", 1)
     });
     refused(&["replay", path.to_str().expect("text")], &["script[0]", "more servers than there are (3)"]);
+    let path = plan_file("groups", |plan| plan.replacen("\"servers\": 3", "\"servers\": 3, \"groups\": 2", 1));
+    refused(&["replay", path.to_str().expect("text")], &["groups.json", "it has 2 groups", "`raft` runs as one"]);
     let path = plan_file("suite", |plan| plan.replacen("\"suite\": \"raft\"", "\"suite\": \"rafts\"", 1));
     refused(&["replay", path.to_str().expect("text")], &["no suite `rafts`", "raft"]);
 }

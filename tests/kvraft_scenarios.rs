@@ -4,7 +4,6 @@
 mod common;
 
 use common::kvraft;
-use sim::lab::Record;
 use sim::scenario::Group;
 
 /// Seeds of each scenario unless `SHARDLAB_SEEDS` says otherwise.
@@ -61,7 +60,7 @@ fn what_the_log_gives_away_the_clients_see_too() {
             for seed in 0..3 {
                 let mut plan = suite.plan(scenario, seed, Some(bug.name));
                 plan.mute.push("ack-honest".into());
-                let report = sim::testing::run_watched(&suite.system, &plan, Record::Nothing);
+                let report = sim::testing::run_watched(&suite.system, &plan, sim::lab::Record::Nothing);
                 let seen = report.violation().map(|violation| violation.check.as_str());
                 assert_eq!(seen, Some("linearizability"), "{} in {name}, seed {seed}", bug.name);
             }

@@ -50,6 +50,8 @@ pub struct Told {
 pub struct ClerkSetup {
     /// The servers that it may talk to.
     pub servers: Vec<NodeId>,
+    /// Who is in each group, group 1 first.
+    pub groups: Vec<Vec<NodeId>>,
     /// The settings drawn by the seed.
     pub knobs: Knobs,
     /// The bug to plant, by name.

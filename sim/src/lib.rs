@@ -3,7 +3,7 @@
 //! * [`plan`]: a run as data, drawn whole from (scenario, seed) before it begins;
 //! * [`lab`]: carrying out one plan;
 //! * [`oracle`]: what must hold at every event;
-//! * [`raft`], [`kv`]: the little that is asked of a system under test;
+//! * [`raft`], [`kv`], [`shard`]: the little that is asked of a system under test;
 //! * [`history`], [`lin`]: what clients were told, and whether it is linearizable;
 //! * [`scenario`]: the scenarios;
 //! * [`campaign`]: many runs, on all cores, with a progress line and a verdict;
@@ -22,6 +22,7 @@ pub mod oracle;
 pub mod plan;
 pub mod raft;
 pub mod scenario;
+pub mod shard;
 pub mod testing;
 
 pub use labrpc;

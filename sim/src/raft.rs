@@ -8,6 +8,7 @@
 
 use crate::kv::KvSystem;
 use crate::plan::Knobs;
+use crate::shard::ControllerSystem;
 use bytes::Bytes;
 use futures::Stream;
 use futures::future::BoxFuture;
@@ -69,6 +70,11 @@ pub trait RaftSystem: Send + Sync + 'static {
         Abilities::default()
     }
 
+    /// The shard controller that it is, if it is one.
+    fn controller(&self) -> Option<&dyn ControllerSystem> {
+        None
+    }
+
     /// The key/value service that runs on top of it, if one does.
     fn kv(&self) -> Option<&dyn KvSystem> {
         None
@@ -85,8 +91,12 @@ pub trait RaftSystem: Send + Sync + 'static {
 pub struct PeerSetup {
     /// Which one it is.
     pub me: NodeId,
-    /// All of them, in order.
+    /// All servers of its group, in order.
     pub servers: Vec<NodeId>,
+    /// Which group it is of, from 1.
+    pub group: u32,
+    /// Who is in each group, group 1 first.
+    pub groups: Vec<Vec<NodeId>>,
     /// The settings drawn by the seed. Those that an implementation does not know it ignores.
     pub knobs: Knobs,
     /// The bug to plant, by name.
@@ -502,6 +512,8 @@ pub struct Abilities {
     /// Its servers have a state machine of their own, of which the laboratory sees digests: [`ApplyMsg::State`]. It
     /// takes its own snapshots, and shows them as [`crate::oracle::ServiceSnapshot`]s.
     pub own_state: bool,
+    /// It can run as several groups: a server minds which of them it is in ([`PeerSetup::group`]).
+    pub groups: bool,
 }
 
 /// A planted bug, for those who choose one.

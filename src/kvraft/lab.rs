@@ -4,42 +4,24 @@
 use super::clerk::Clerk;
 use super::operation::{self, Answer, Command, Query};
 use super::server::{Config, KINDS, Server, digest_of_snapshot};
-use crate::raft::lab::{self as raft_lab, ShardlabRaft};
-use crate::raft::{Drift, Node};
-use crate::rsm::{self, Bug, Failure, LogCommand, Observation, Patience, Reads};
-use bytes::Bytes;
+use crate::raft::lab::ShardlabRaft;
+use crate::rsm::lab as shown;
+use crate::rsm::{Bug, Failure, LogCommand, Patience};
 use futures::future::BoxFuture;
 use futures::stream::pending;
 use labrpc::persister::Directory;
-use labrpc::sim::DiskView;
-use labrpc::{Direction, Env, Index, Kind, NodeId, Term, Time};
+use labrpc::{Direction, Env, Index, Kind, NodeId, Time};
 use sim::history::{Call, Expect, Reply};
 use sim::kv::{ClerkSetup, Entry, KvClerk, KvSystem, Lost, Told};
-use sim::oracle::ServiceSnapshot;
-use sim::plan::{Knobs, ReadMode};
-use sim::raft::{
-    Abilities, Booted, BugCard, Change, DiskFact, Done, Follow, Part, PeerSetup, RaftPeer, RaftSystem, Recovered,
-    WireFacts,
-};
+use sim::raft::{Abilities, Booted, BugCard, Follow, Part, PeerSetup, RaftSystem, Recovered, WireFacts};
 use std::sync::Arc;
 
 /// This repository's key/value service, for the laboratory.
 pub struct ShardlabKv;
 
-/// How far the clocks of the scenarios are apart at most.
-const DRIFT: Drift = Drift { slowest: 800_000, fastest: 1_200_000 };
-
 fn config(setup: &PeerSetup) -> Config {
-    let knobs = &setup.knobs;
-    let mut raft = raft_lab::config(setup);
-    raft.lease = (knobs.reads == ReadMode::Lease).then_some(DRIFT);
-    let service = rsm::Config {
-        max_sessions: knobs.max_sessions.into(),
-        snapshot_after: knobs.snapshot_bytes.map(u64::from),
-        reads: if knobs.reads == ReadMode::Log || !knobs.noop { Reads::ThroughLog } else { Reads::Confirmed },
-        bug: None,
-    };
-    let mut config = Config { raft, options: raft_lab::options(setup), service };
+    let (raft, options, service) = shown::config(setup);
+    let mut config = Config { raft, options, service };
     config.plant(setup.bug.as_deref().and_then(Bug::of_name));
     config
 }
@@ -51,30 +33,19 @@ impl RaftSystem for ShardlabKv {
 
     fn boot(&self, env: Env, setup: PeerSetup) -> BoxFuture<'static, Result<Booted, String>> {
         Box::pin(async move {
-            let tell = setup.tell.clone();
-            let observer = Box::new(move |seen: Observation<'_>| match seen {
-                Observation::Applied { index, term, command, executed, digest } => {
-                    tell.say(Done::Applied { index, term: Some(term), command, executed, digest });
-                }
-                Observation::Restored { index, digest } => tell.say(Done::Restored { index, digest }),
-                Observation::Snapshot { .. } => {}
-            });
+            let observer = shown::observer(setup.tell.clone());
             let server =
                 Server::boot(env, config(&setup), Some(observer)).await.map_err(|error| error.to_string())?;
-            Ok(Booted { peer: Arc::new(Peer(server.node().clone())), applies: Box::pin(pending()) })
+            Ok(Booted { peer: Arc::new(shown::Peer(server.node().clone())), applies: Box::pin(pending()) })
         })
     }
 
     fn recover(&self, node: NodeId, disk: &dyn Directory) -> Result<Recovered, String> {
-        let mut recovered = ShardlabRaft.recover(node, disk)?;
-        if let Some((index, _, content)) = &mut recovered.snapshot {
-            *content = shown(*index, content);
-        }
-        Ok(recovered)
+        shown::recover(node, disk, digest_of_snapshot)
     }
 
     fn follow(self: Arc<Self>, node: NodeId) -> Box<dyn Follow> {
-        Box::new(Following(Arc::new(ShardlabRaft).follow(node)))
+        shown::follow(node, digest_of_snapshot)
     }
 
     fn explains(&self) -> bool {
@@ -129,58 +100,10 @@ fn directed(bug: Bug) -> Option<(&'static str, &'static str)> {
     })
 }
 
-/// A snapshot as the laboratory compares it: by the digest of the state in it. One that does not decode has a digest
-/// that no state has.
-fn shown(index: Index, content: &[u8]) -> Bytes {
-    let digest = digest_of_snapshot(content).unwrap_or(u64::MAX);
-    // As large as the one that it stands for.
-    let ballast = Bytes::copy_from_slice(content);
-    labgob::encode(&ServiceSnapshot { index, digest, ballast }).expect("it is hardly larger than the other").into()
-}
-
-/// Raft's disk, with snapshots shown by their digests.
-struct Following(Box<dyn Follow>);
-
-impl Follow for Following {
-    fn changed(&mut self, disk: &DiskView<'_>, what: Change<'_>, facts: &mut Vec<DiskFact>) -> Result<(), String> {
-        let known = facts.len();
-        let outcome = self.0.changed(disk, what, facts);
-        for fact in &mut facts[known..] {
-            if let DiskFact::Snapshot { index, content, .. } = fact {
-                *content = shown(*index, content);
-            }
-        }
-        outcome
-    }
-}
-
-/// A server: the service takes what its Raft delivers, and makes its own snapshots.
-struct Peer(Node);
-
-impl RaftPeer for Peer {
-    fn start(&self, command: Bytes) -> BoxFuture<'_, Option<(Index, Term)>> {
-        RaftPeer::start(&self.0, command)
-    }
-
-    fn state(&self) -> (Term, bool) {
-        self.0.state()
-    }
-
-    fn snapshot(&self, _: Index, _: Bytes) {}
-
-    fn transfer(&self, to: NodeId) {
-        self.0.transfer(to);
-    }
-
-    fn read(&self) -> BoxFuture<'_, Option<Index>> {
-        RaftPeer::read(&self.0)
-    }
-}
-
 impl KvSystem for ShardlabKv {
     fn clerk(&self, env: Env, setup: ClerkSetup) -> Box<dyn KvClerk> {
         let bug = setup.bug.as_deref().and_then(Bug::of_name);
-        let patience = patience(&setup.knobs, bug);
+        let patience = Patience { bug, ..shown::patience(&setup.knobs) };
         Box::new(LabClerk { clerk: Clerk::new(env.clone(), setup.servers, patience), env, patience })
     }
 
@@ -196,10 +119,6 @@ impl KvSystem for ShardlabKv {
             _ => None,
         }
     }
-}
-
-fn patience(knobs: &Knobs, bug: Option<Bug>) -> Patience {
-    Patience { attempt: knobs.client_timeout.0 / 4, bug, ..Patience::default() }
 }
 
 struct LabClerk {

@@ -119,6 +119,7 @@ impl RaftSystem for ShardlabRaft {
             transfer: true,
             reads: true,
             own_state: false,
+            groups: false,
         }
     }
 

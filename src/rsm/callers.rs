@@ -23,13 +23,19 @@ pub enum Name {
 /// overtake each other.
 const MOST: usize = 4;
 
-/// The callers of operations that are under way.
-#[derive(Debug, Default)]
-pub struct Callers(BTreeMap<Name, Vec<labrpc::Request>>);
+/// The callers of operations that are under way; `C` is what one of them is answered by.
+#[derive(Debug)]
+pub struct Callers<C>(BTreeMap<Name, Vec<C>>);
 
-impl Callers {
+impl<C> Default for Callers<C> {
+    fn default() -> Callers<C> {
+        Callers(BTreeMap::new())
+    }
+}
+
+impl<C> Callers<C> {
     /// Somebody calls. Whether the operation was not under way yet.
-    pub fn join(&mut self, name: Name, caller: labrpc::Request) -> bool {
+    pub fn join(&mut self, name: Name, caller: C) -> bool {
         let callers = self.0.entry(name).or_default();
         let is_first = callers.is_empty();
         if callers.len() == MOST {
@@ -40,7 +46,32 @@ impl Callers {
     }
 
     /// The operation is not under way any more: all who wait for it.
-    pub fn leave(&mut self, name: Name) -> Vec<labrpc::Request> {
+    pub fn leave(&mut self, name: Name) -> Vec<C> {
         self.0.remove(&name).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retry_joins_and_all_leave_together() {
+        let mut callers = Callers::default();
+        let [one, other] = [1, 2].map(|seq| Name::Operate(SessionId(7), seq));
+        assert!(callers.join(one, "first"));
+        assert!(!callers.join(one, "again"));
+        assert!(callers.join(other, "another operation"));
+        assert_eq!(callers.leave(one), ["first", "again"]);
+        assert!(callers.leave(one).is_empty());
+        assert!(callers.join(one, "it is not under way any more"));
+    }
+
+    #[test]
+    fn of_many_tries_the_last_ones_are_answered() {
+        let mut callers = Callers::default();
+        let name = Name::Register(NodeId(9), 1);
+        (0..10).for_each(|nth| _ = callers.join(name, nth));
+        assert_eq!(callers.leave(name), [6, 7, 8, 9]);
     }
 }

@@ -23,6 +23,8 @@ pub mod clerk;
 pub(crate) mod config;
 pub mod digest;
 pub mod errands;
+#[cfg(feature = "sim")]
+pub mod lab;
 pub(crate) mod machine;
 pub mod message;
 pub(crate) mod replica;

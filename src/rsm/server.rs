@@ -162,7 +162,7 @@ struct Driver<M: StateMachine> {
     log_bytes: u64,
     snapshot_bytes: u64,
     /// Who calls for the operations that are under way.
-    callers: Callers,
+    callers: Callers<labrpc::Request>,
     /// Answered in this order.
     starts: VecDeque<Start<M::Query>>,
     waiters: BTreeMap<(Index, Term), Waiter<M::Query>>,

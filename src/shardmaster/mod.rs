@@ -13,6 +13,8 @@
 pub(crate) mod bugs;
 mod clerk;
 mod history;
+#[cfg(feature = "sim")]
+pub mod lab;
 mod machine;
 #[cfg(test)]
 mod machine_tests;

@@ -6,7 +6,7 @@ use crate::history::html;
 use crate::lab::{Detail, Record, Report};
 use crate::lin::{Kv, Limits, check};
 use crate::oracle::Violation;
-use crate::plan::{Client, Plan};
+use crate::plan::Plan;
 use crate::scenario::Suite;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
@@ -173,8 +173,17 @@ fn find<'a>(
         if let Some(planted) = &plan.bug {
             near::bug(&[suite], planted)?;
         }
-        if suite.system.kv().is_none() && plan.clients.iter().any(Client::is_kv) {
-            let why = format!("its clients want a key/value service, and `{}` is none", suite.name);
+        let ops = plan.service_ops();
+        let missing = match (suite.system.kv(), suite.system.controller()) {
+            (None, _) if ops.iter().any(|op| !op.is_of_controller()) => Some("key/value service"),
+            (_, None) if ops.iter().any(|op| op.is_of_controller()) => Some("shard controller"),
+            _ => None,
+        };
+        if let Some(missing) = missing {
+            return Err(Usage(format!("`{what}`: its clients want a {missing}, and `{}` is none", suite.name)));
+        }
+        if plan.groups > 1 && !suite.system.abilities().groups {
+            let why = format!("it has {} groups, and `{}` runs as one", plan.groups, suite.name);
             return Err(Usage(format!("`{what}`: {why}")));
         }
         plan.bug = bug.map(String::from).or(plan.bug);

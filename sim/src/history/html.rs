@@ -10,11 +10,15 @@ use std::fmt::Write;
 
 /// How many operations are drawn at most; a browser does not take much more.
 const DRAWN: usize = 5_000;
-/// Pixels between two events, and of a lane.
-const STEP: usize = 14;
+/// Pixels between two events: as many as fill a screen, within these bounds.
+const STEPS: std::ops::RangeInclusive<usize> = 14..=110;
+const SCREEN: usize = 1_600;
+/// Pixels of a lane.
 const LANE: usize = 30;
 const LEFT: usize = 90;
 const TOP: usize = 40;
+/// Rows of words about faults above the lanes: neighbours take turns.
+const ROWS: usize = 3;
 
 const STYLE: &str = "body{font:14px/1.5 system-ui,sans-serif;margin:1.5em}main{overflow-x:auto;border:1px solid #ccc}\
 text{font:11px ui-monospace,monospace}.op{fill:#dbe4f0;stroke:#6b83a8}.in{fill:#d5efd8;stroke:#3f8f4d}\
@@ -77,10 +81,11 @@ fn draw(page: &mut String, history: &History, shown: &[OpId], window: Option<&Wi
     let until = ends.clone().flatten().max().unwrap_or(0);
     let faults = || history.annotations.iter().filter(|fault| (from..=until).contains(&fault.at.nth));
     let events: BTreeSet<u64> = ends.flatten().chain(faults().map(|fault| fault.at.nth)).collect();
-    let places: BTreeMap<u64, usize> = events.into_iter().zip((0..).map(|nth| LEFT + nth * STEP)).collect();
+    let step = (SCREEN / (events.len() + 2)).clamp(*STEPS.start(), *STEPS.end());
+    let places: BTreeMap<u64, usize> = events.into_iter().zip((0..).map(|nth| LEFT + nth * step)).collect();
     let processes: BTreeSet<u32> = operations().map(|op| op.process).collect();
     let lanes: BTreeMap<u32, usize> = processes.into_iter().zip((0..).map(|nth| TOP + nth * LANE)).collect();
-    let (width, height) = (LEFT + (places.len() + 2) * STEP, TOP + lanes.len() * LANE + 20);
+    let (width, height) = (LEFT + (places.len() + 2) * step, TOP + lanes.len() * LANE + 20);
     let _ = writeln!(page, "<main><svg width=\"{width}\" height=\"{height}\">");
     for (process, y) in &lanes {
         let middle = y + LANE / 2 - 3;
@@ -91,12 +96,13 @@ fn draw(page: &mut String, history: &History, shown: &[OpId], window: Option<&Wi
             middle + 4
         );
     }
-    for fault in faults() {
+    for (fault, row) in faults().zip((0..ROWS).cycle()) {
         let x = places[&fault.at.nth];
         let _ = writeln!(
             page,
             "<line class=\"fault\" x1=\"{x}\" x2=\"{x}\" y1=\"20\" y2=\"{height}\"/><text class=\"what\" x=\"{x}\" \
-             y=\"14\">{}</text>",
+             y=\"{}\">{}</text>",
+            (row + 1) * 12,
             escaped(&format!("{} {}", fault.what, fault.detail))
         );
     }
@@ -110,7 +116,8 @@ fn draw(page: &mut String, history: &History, shown: &[OpId], window: Option<&Wi
         let number = order.get(id).map_or(String::new(), |nth| format!("{nth}: "));
         let y = lanes[&operation.process];
         let text = describe(operation);
-        let label: String = text.chars().take((end - x) / 6).collect();
+        // The lane says whose it is.
+        let label: String = told(operation).chars().take(((end - x) / 7).saturating_sub(number.len())).collect();
         let _ = writeln!(
             page,
             "<g><title>{number}{}</title><rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{}\" height=\"24\" \
@@ -138,6 +145,12 @@ fn class(id: OpId, operation: &Operation, window: Option<&Window>, in_order: boo
 
 /// An operation in a line.
 pub fn describe(operation: &Operation) -> String {
+    let returned = operation.returned().map_or("never".into(), |at| format!("#{}", at.nth));
+    format!("client {}: {}  [#{} to {returned}]", operation.process, told(operation), operation.invoked.nth)
+}
+
+/// What was asked for, and what came of it.
+fn told(operation: &Operation) -> String {
     let value = |value: &Option<super::Value>| value.as_ref().map_or("nothing".into(), |value| quoted(value));
     let call = match &operation.call {
         Call::Get { key } => format!("get {}", quoted(key)),
@@ -167,8 +180,7 @@ pub fn describe(operation: &Operation) -> String {
             }
         },
     };
-    let returned = operation.returned().map_or("never".into(), |at| format!("#{}", at.nth));
-    format!("client {}: {call} -> {reply}  [#{} to {returned}]", operation.process, operation.invoked.nth)
+    format!("{call} -> {reply}")
 }
 
 fn escaped(text: &str) -> String {

@@ -58,13 +58,13 @@ impl Control {
 
     /// The nodes of clients of a key/value service.
     fn clients(&self) -> NodeSet {
-        let first = self.plan.servers + 1;
+        let first = self.plan.server_count() + 1;
         (first..first + self.plan.clients.len() as u32).map(NodeId).collect()
     }
 
     /// A client of a key/value service has a node of its own, behind those of the servers.
     fn start_kv_client(&mut self, client: Client, number: u32) {
-        let node = NodeId(self.plan.servers + number);
+        let node = NodeId(self.plan.server_count() + number);
         let servers: Vec<NodeId> = self.resolve(&client.talks_to).iter().collect();
         let (lab, shared) = (self.lab.clone(), self.shared.clone());
         let booter: Booter = Arc::new(move |env| {
@@ -170,24 +170,28 @@ impl Control {
     }
 
     fn keep_up(&mut self, at_least: usize) {
-        let mut up = self.up();
-        let mut down: Vec<NodeId> = self.all().minus(up).iter().collect();
-        self.rng.shuffle(&mut down);
-        while up.len() < at_least
-            && let Some(node) = down.pop()
-        {
-            up.insert(node);
-            self.lab.order(Command::Boot { node });
+        for group in self.parts(self.all()) {
+            let mut up = self.up().and(group);
+            let mut down: Vec<NodeId> = group.minus(up).iter().collect();
+            self.rng.shuffle(&mut down);
+            while up.len() < at_least
+                && let Some(node) = down.pop()
+            {
+                up.insert(node);
+                self.lab.order(Command::Boot { node });
+            }
         }
     }
 
     fn keep_connected(&mut self, at_least: usize) {
-        let mut away: Vec<NodeId> = self.isolated.iter().collect();
-        self.rng.shuffle(&mut away);
-        while self.all().len() - self.isolated.len() < at_least
-            && let Some(node) = away.pop()
-        {
-            self.connect(&Selector::Server(node));
+        for group in self.parts(self.all()) {
+            let mut away: Vec<NodeId> = self.isolated.and(group).iter().collect();
+            self.rng.shuffle(&mut away);
+            while group.minus(self.isolated).len() < at_least
+                && let Some(node) = away.pop()
+            {
+                self.connect(&Selector::Server(node));
+            }
         }
     }
 
@@ -255,7 +259,7 @@ impl Control {
             for _ in 0..count {
                 let command = self.fresh_command(size);
                 let hash = hash_of_command(&command);
-                let proposed = self.start_on(node, command).await.map(|index| Proposed { hash, index });
+                let proposed = self.start_on(node, command).await.map(|index| Proposed { hash, index, at: node });
                 let tagged = self.tags.entry(tag.into()).or_default();
                 tagged.extend(proposed);
             }
@@ -272,21 +276,24 @@ impl Control {
     }
 
     fn transfer(&mut self, to: &Selector) {
-        let Some(to) = self.resolve_aloud(to).iter().next() else { return };
-        let Some((leader, _)) = self.leader_of(self.up()) else { return };
-        if let Some(peer) = self.shared.peer(&self.lab, leader) {
-            peer.transfer(to);
+        let to = self.resolve_aloud(to);
+        for part in self.parts(to) {
+            let Some(to) = part.iter().next() else { continue };
+            let Some((leader, _)) = self.leader_of(self.up().and(self.group_of(to))) else { continue };
+            if let Some(peer) = self.shared.peer(&self.lab, leader) {
+                peer.transfer(to);
+            }
         }
     }
 
     async fn read(&mut self, from: &Selector) {
         for node in self.resolve_aloud(from).iter() {
             let Some(peer) = self.shared.peer(&self.lab, node) else { continue };
-            let floor = self.lab.with_hook(|watcher: &mut Watcher| watcher.served);
+            let (group, floor) = self.lab.with_hook(|watcher: &mut Watcher| watcher.served(node));
             let patience = self.lab.now() + Duration::from_millis(500);
             if let Some(Some(index)) = within(&self.lab, patience, peer.read()).await {
-                let applied = self.lab.with_hook(|watcher: &mut Watcher| watcher.oracle.known.server(node).applied);
-                self.lab.report(what::READ, [index.0, floor.0, applied.0, 0]);
+                let applied = self.lab.with_hook(|watcher: &mut Watcher| watcher.applied(node));
+                self.lab.report(what::READ, [index.0, floor.0, applied.0, group]);
             }
         }
     }

@@ -46,12 +46,17 @@ impl Session {
         }
     }
 
-    /// Whom to ask: whoever seems to lead the latest term, or somebody.
+    /// Whom to ask: whoever seems to lead the latest term, or somebody. Who talks to servers of several groups asks one
+    /// of these groups, now this and now that.
     fn pick(&mut self) -> Option<NodeId> {
-        match self.shared.leader(&self.lab, self.servers) {
+        let of = match self.shared.parts(self.servers) {
+            parts if parts.len() > 1 => *self.rng.pick(&parts),
+            _ => self.servers,
+        };
+        match self.shared.leader(&self.lab, of) {
             Some((node, _)) => Some(node),
             None => {
-                let servers: Vec<NodeId> = self.servers.iter().collect();
+                let servers: Vec<NodeId> = of.iter().collect();
                 (!servers.is_empty()).then(|| *self.rng.pick(&servers))
             }
         }
@@ -75,7 +80,8 @@ impl Session {
                 continue;
             };
             if self.told(node, index, hash, deadline).await {
-                self.lab.report(what::ACK, [hash, index.0, 0, 0]);
+                let (group, _) = self.lab.with_hook(|watcher: &mut Watcher| watcher.served(node));
+                self.lab.report(what::ACK, [hash, index.0, group, 0]);
                 return;
             }
         }
@@ -87,7 +93,7 @@ impl Session {
         loop {
             let (applied, is_ours) = self.lab.with_hook(|watcher: &mut Watcher| {
                 let is_ours = watcher.applied_at(node, index) == Some(hash);
-                (watcher.oracle.known.server(node).applied >= index, is_ours)
+                (watcher.applied(node) >= index, is_ours)
             });
             if applied {
                 return is_ours;
@@ -103,11 +109,11 @@ impl Session {
     async fn read(&mut self) {
         let Some(node) = self.pick() else { return };
         let Some(peer) = self.shared.peer(&self.lab, node) else { return };
-        let floor = self.lab.with_hook(|watcher: &mut Watcher| watcher.served);
+        let (group, floor) = self.lab.with_hook(|watcher: &mut Watcher| watcher.served(node));
         let deadline = self.lab.now() + self.shared.plan.knobs.client_timeout.0;
         if let Some(Some(index)) = within(&self.lab, deadline, peer.read()).await {
-            let applied = self.lab.with_hook(|watcher: &mut Watcher| watcher.oracle.known.server(node).applied);
-            self.lab.report(what::READ, [index.0, floor.0, applied.0, 0]);
+            let applied = self.lab.with_hook(|watcher: &mut Watcher| watcher.applied(node));
+            self.lab.report(what::READ, [index.0, floor.0, applied.0, group]);
         }
     }
 }

@@ -148,7 +148,16 @@ impl Shared {
         lab.view(|view| view.is_up(node) && view.boot(node) == boot).then_some(peer)
     }
 
-    /// Of these, the one that claims to lead the latest term, and that term.
+    /// These servers by their groups; groups that none of them is in are left out.
+    pub fn parts(&self, of: NodeSet) -> Vec<NodeSet> {
+        if self.plan.groups == 1 {
+            return if of.is_empty() { Vec::new() } else { vec![of] };
+        }
+        let groups = (1..=self.plan.groups).map(|group| NodeSet::from_iter(self.plan.group_ids(group)));
+        groups.map(|group| group.and(of)).filter(|part| !part.is_empty()).collect()
+    }
+
+    /// Of these, who are of one group, the one that claims to lead the latest term, and that term.
     pub fn leader(&self, lab: &Lab, of: NodeSet) -> Option<(NodeId, Term)> {
         let boots: Vec<(NodeId, u32)> = lab
             .view(|view| of.iter().filter(|node| view.is_up(*node)).map(|node| (node, view.boot(node))).collect());
@@ -175,6 +184,8 @@ impl Shared {
 pub(super) struct Proposed {
     pub hash: u64,
     pub index: Index,
+    /// Which server was asked: of the log of its group the index speaks.
+    pub at: NodeId,
 }
 
 /// What a run tells besides its verdict.
@@ -210,7 +221,7 @@ pub(super) enum Stop {
 
 impl Control {
     pub fn new(lab: Lab, system: Arc<dyn RaftSystem>, plan: Arc<Plan>) -> Control {
-        let peers = Mutex::new(vec![None; plan.servers as usize + 1]);
+        let peers = Mutex::new(vec![None; plan.server_count() as usize + 1]);
         let shared = Arc::new(Shared {
             plan: plan.clone(),
             system,
@@ -285,7 +296,7 @@ impl Control {
     }
 
     fn set_up(&mut self) {
-        for node in self.plan.server_ids() {
+        for node in self.plan.all_servers() {
             let (lab, shared) = (self.lab.clone(), self.shared.clone());
             let booter: Booter =
                 Arc::new(move |env| Box::pin(super::service::boot(env, lab.clone(), shared.clone())));
@@ -294,7 +305,7 @@ impl Control {
         for &(node, ppm) in &self.plan.clocks {
             self.lab.order(Command::ClockRate { node, ppm });
         }
-        for node in self.plan.server_ids() {
+        for node in self.plan.all_servers() {
             self.lab.order(Command::Boot { node });
         }
         self.start_faults();
@@ -310,20 +321,32 @@ impl Control {
     // --- who is who
 
     pub fn all(&self) -> NodeSet {
-        NodeSet::first(self.plan.servers)
+        NodeSet::first(self.plan.server_count())
+    }
+
+    /// The group of a server.
+    pub fn group_of(&self, node: NodeId) -> NodeSet {
+        let group = self.plan.group_of(node).expect("it is a server");
+        self.plan.group_ids(group).into_iter().collect()
+    }
+
+    /// These servers by their groups; groups that none of them is in are left out.
+    pub fn parts(&self, of: NodeSet) -> Vec<NodeSet> {
+        self.shared.parts(of)
     }
 
     pub fn up(&self) -> NodeSet {
         self.lab.view(|view| view.up()).and(self.all())
     }
 
+    /// Who leads of these, who are of one group.
     pub fn leader_of(&self, of: NodeSet) -> Option<(NodeId, Term)> {
         self.shared.leader(&self.lab, of)
     }
 
-    /// The one that leads, as a set.
-    fn leader(&self) -> NodeSet {
-        self.leader_of(self.up()).map_or(NodeSet::NONE, |(node, _)| node.into())
+    /// Who leads, in each group that has a leader.
+    fn leaders(&self) -> NodeSet {
+        self.parts(self.up()).into_iter().filter_map(|part| self.leader_of(part)).map(|(node, _)| node).collect()
     }
 
     /// Who that is just now.
@@ -331,11 +354,12 @@ impl Control {
         match selector {
             Selector::Server(node) => (*node).into(),
             Selector::All => self.all(),
+            Selector::Group(group) => self.plan.group_ids(*group).into_iter().collect(),
             Selector::None => NodeSet::NONE,
             Selector::Up => self.up(),
             Selector::Down => self.all().minus(self.up()),
-            Selector::Leader => self.leader(),
-            Selector::Followers => self.up().minus(self.leader()),
+            Selector::Leader => self.leaders(),
+            Selector::Followers => self.up().minus(self.leaders()),
             Selector::MostDivergent => self.pick_by_log(self.all(), divergence),
             Selector::MostUpToDate => self.pick_by_log(self.up(), up_to_date),
             Selector::Behind => self.pick_by_log(self.up(), |known, node| Reverse(up_to_date(known, node))),
@@ -360,17 +384,25 @@ impl Control {
         nodes
     }
 
+    /// One of each group.
     fn pick_by_log<K: Ord>(&self, of: NodeSet, key: impl Fn(&Known, NodeId) -> K) -> NodeSet {
-        self.known(|known| of.iter().max_by_key(|node| key(known, *node)).map_or(NodeSet::NONE, NodeSet::from))
+        let first = |part: NodeSet| {
+            let member = part.iter().next()?;
+            self.known(member, |known| part.iter().max_by_key(|node| key(known, *node)))
+        };
+        self.parts(of).into_iter().filter_map(first).collect()
     }
 
-    pub fn known<T>(&self, look: impl FnOnce(&Known) -> T) -> T {
-        self.lab.with_hook(|watcher: &mut Watcher| look(&watcher.oracle.known))
+    /// What is known of the group of a server.
+    pub fn known<T>(&self, of: NodeId, look: impl FnOnce(&Known) -> T) -> T {
+        self.lab.with_hook(|watcher: &mut Watcher| look(watcher.oracles.known_of(of)))
     }
 
-    /// Whether everything up to `index` was applied on all of these, and at `index` the command with that hash.
+    /// Whether everything up to `index` was applied on all of these, and at `index` the command with that hash. Servers
+    /// of other groups have no part in it.
     pub fn is_applied(&self, on: NodeSet, proposed: Proposed) -> bool {
-        self.known(|known| {
+        let on = on.and(self.group_of(proposed.at));
+        self.known(proposed.at, |known| {
             let there = known.committed(proposed.index).is_some_and(|entry| entry.hash == proposed.hash);
             there && on.iter().all(|node| known.server(node).applied >= proposed.index)
         })
@@ -395,10 +427,13 @@ impl Control {
         }
     }
 
-    /// Waits until a command is applied on all of these, or until a true time. False: it was not.
+    /// Waits until a command is applied on all of these that are of the group to which it was proposed, or until a true
+    /// time. False: it was not.
     pub async fn until_applied(&mut self, on: NodeSet, proposed: Proposed, deadline: Time) -> bool {
+        let group = self.group_of(proposed.at);
+        let on = on.and(group);
         loop {
-            let (waits_for, committed): (NodeSet, bool) = self.known(|known| {
+            let (waits_for, committed): (NodeSet, bool) = self.known(proposed.at, |known| {
                 let behind = on.iter().filter(|node| known.server(*node).applied < proposed.index);
                 (behind.collect(), known.commit() >= proposed.index)
             });
@@ -409,7 +444,7 @@ impl Control {
                 return false;
             }
             // Applied on none in particular: by whoever is first.
-            let anybody = if waits_for.is_empty() { self.all() } else { waits_for };
+            let anybody = if waits_for.is_empty() { group } else { waits_for };
             changed(&self.lab, Interest::Applied(anybody, proposed.index), deadline).await;
         }
     }
@@ -425,7 +460,7 @@ impl Control {
         }
         self.lab.note(None, &detail);
         self.lab.with_hook(|watcher: &mut Watcher| {
-            let stamp = watcher.oracle.known.stamp;
+            let stamp = watcher.oracles.stamp;
             watcher.violate(violated(demand, detail, stamp));
         });
         self.lab.order(Command::End);

@@ -13,7 +13,7 @@ use super::control::{Control, Stop};
 use super::watcher::Watcher;
 use crate::oracle::Known;
 use labrpc::sim::{Command, DiskWeather, NetWeather, NodeSet};
-use labrpc::{Index, Term, Time};
+use labrpc::{Index, NodeId, Term, Time};
 use std::time::Duration;
 
 impl Control {
@@ -26,8 +26,10 @@ impl Control {
             let core = self.resolve_aloud(core);
             self.lab.note(None, &format!("PHASE core: only {core} is healed"));
             self.heal_core(core);
-            if self.is_majority("core", core) {
-                self.demand_progress(core, finale.within.0, "with a healed majority").await?;
+            for part in self.parts_or_all(core) {
+                if self.is_majority("core", part) {
+                    self.demand_progress(part, finale.within.0, "with a healed majority").await?;
+                }
             }
         }
         self.shared.set_quiet();
@@ -38,12 +40,18 @@ impl Control {
         }
         if finale.serve {
             self.lab.note(None, "PHASE serve");
-            let all = self.all_sound();
-            if self.is_majority("serve", all) {
-                self.demand_progress(all, finale.within.0, "with all healed").await?;
+            for sound in self.sound() {
+                if self.is_majority("serve", sound) {
+                    self.demand_progress(sound, finale.within.0, "with all healed").await?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// The core's part of each group that it has a part of. A core of nobody is not passed over in silence.
+    fn parts_or_all(&self, core: NodeSet) -> Vec<NodeSet> {
+        if core.is_empty() { vec![core] } else { self.parts(core) }
     }
 
     /// Of fewer nothing can be demanded, and it is not their fault.
@@ -59,6 +67,12 @@ impl Control {
     fn all_sound(&self) -> NodeSet {
         let damaged = self.lab.with_hook(|watcher: &mut Watcher| watcher.damaged);
         self.all().minus(damaged)
+    }
+
+    /// The same by groups; of one in which all are damaged, nobody.
+    fn sound(&self) -> Vec<NodeSet> {
+        let sound = self.all_sound();
+        self.parts(self.all()).into_iter().map(|group| group.and(sound)).collect()
     }
 
     fn calm(&self, nodes: NodeSet) {
@@ -93,30 +107,40 @@ impl Control {
         self.lab.order(Command::RemoveAllRules);
     }
 
+    /// All groups converge at the same time.
     async fn converge(&mut self, patience: Duration) -> Result<(), Stop> {
-        let all = self.all_sound();
-        if !self.is_majority("converge", all) {
-            return Ok(());
-        }
         let deadline: Time = self.lab.now() + patience;
+        for (sound, group) in self.sound().into_iter().zip(1..) {
+            if self.is_majority("converge", sound)
+                && let Some(why) = self.is_kept_apart(sound, deadline).await
+            {
+                let of = if self.plan.groups == 1 { String::new() } else { format!("in group {group} ") };
+                self.violate("convergence", format!("all healed and quiet for {patience:?}, and {of}{why}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Why servers of one group have not come to the same state by then, if they have not.
+    async fn is_kept_apart(&mut self, nodes: NodeSet, deadline: Time) -> Option<String> {
+        let differ = |control: &Control, (leader, term): (NodeId, Term)| {
+            control.known(leader, |known| differing(known, nodes, term))
+        };
         let same = |control: &mut Control| {
-            let (_, term) = control.leader_of(all)?;
-            control.known(|known| differing(known, all, term).is_none().then_some(()))
+            let leader = control.leader_of(nodes)?;
+            differ(control, leader).is_none().then_some(())
         };
         if self.until(deadline, same).await.is_some() {
-            return Ok(());
+            return None;
         }
-        let why = match self.leader_of(all) {
+        Some(match self.leader_of(nodes) {
             None => "there is no leader".into(),
-            Some((_, term)) => self
-                .known(|known| differing(known, all, term))
-                .unwrap_or_else(|| "they differed until a moment ago".into()),
-        };
-        self.violate("convergence", format!("all healed and quiet for {patience:?}, and {why}"))
+            Some(leader) => differ(self, leader).unwrap_or_else(|| "they differed until a moment ago".into()),
+        })
     }
 }
 
-/// What keeps servers from being in the same state as the leader of a term, if anything does.
+/// What keeps servers of one group from being in the same state as the leader of a term, if anything does.
 fn differing(known: &Known, nodes: NodeSet, term: Term) -> Option<String> {
     let commit = known.commit();
     let mut ends: Vec<(Index, Term)> = Vec::new();

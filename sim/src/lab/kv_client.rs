@@ -6,11 +6,13 @@ use super::watcher::{Watcher, what};
 use crate::history::{Call, Expect, Reply};
 use crate::kv::{ClerkSetup, KvClerk, Lost, Told};
 use crate::plan::{Client, KvOp, Op};
+use crate::shard::{Ask, Controller};
 use bytes::Bytes;
 use futures::FutureExt;
 use labrpc::sim::{Digest, Lab};
 use labrpc::{Env, NodeId, Time};
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,14 +35,16 @@ pub(super) struct KvClient {
 
 impl KvClient {
     pub async fn run(self, client: Client) {
-        let kv = self.shared.system.kv().expect("plans with such clients are made for such systems");
         let setup = ClerkSetup {
             servers: self.servers.clone(),
+            groups: self.shared.plan.all_groups(),
             knobs: self.shared.plan.knobs.clone(),
             bug: self.shared.plan.bug.clone(),
         };
-        let clerk = kv.clerk(self.env.clone(), setup);
-        let mut worker = Worker { client: self, clerk, seen: Seen::default(), process: 0, nth: 0 };
+        let system = &self.shared.system;
+        let clerk = system.kv().map(|kv| kv.clerk(self.env.clone(), setup.clone()));
+        let controller = system.controller().map(|system| system.controller(self.env.clone(), setup));
+        let mut worker = Worker { client: self, clerk, controller, seen: Seen::default(), process: 0, nth: 0 };
         worker.process = worker.client.number;
         worker.client.lab.sleep_until(Time::ZERO + client.from.0).await;
         for op in &client.ops {
@@ -77,10 +81,14 @@ impl KvClient {
         self.lab.report(what::RETURN, [process.into(), nth, word, digest]);
     }
 
+    /// When this client gives up what it begins now.
+    fn deadline(&self) -> Time {
+        self.env.now() + self.shared.plan.knobs.client_patience.0
+    }
+
     /// `None`: clients fell silent before there was an answer.
-    async fn call(&self, clerk: &mut dyn KvClerk, call: &Call) -> Option<Result<Told, Lost>> {
-        let deadline = self.env.now() + self.shared.plan.knobs.client_patience.0;
-        let mut answer = pin!(clerk.call(call, deadline).fuse());
+    async fn unless_quiet<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
+        let mut answer = pin!(answer.fuse());
         loop {
             let mut look_again = pin!(self.lab.sleep(LOOK_AGAIN).fuse());
             futures::select_biased! {
@@ -94,7 +102,8 @@ impl KvClient {
 /// A client at work.
 struct Worker {
     client: KvClient,
-    clerk: Box<dyn KvClerk>,
+    clerk: Option<Box<dyn KvClerk>>,
+    controller: Option<Box<dyn Controller>>,
     seen: Seen,
     /// As whom it does the next operation.
     process: u32,
@@ -104,18 +113,41 @@ struct Worker {
 
 impl Worker {
     async fn work(&mut self, op: &KvOp) {
-        let call = self.seen.realise(op);
         self.nth += 1;
+        let known = match self.seen.realise(op) {
+            Wanted::Call(call) => self.call(call).await,
+            Wanted::Ask(ask) => self.ask(ask).await,
+        };
+        if !known {
+            // Who does not know what has become of an operation can do no other: somebody else goes on.
+            self.process += self.client.shared.plan.clients.len() as u32;
+        }
+    }
+
+    /// Whether it is known what became of it.
+    async fn call(&mut self, call: Call) -> bool {
         self.client.begin(self.process, self.nth, call.clone());
-        let outcome = self.client.call(&mut *self.clerk, &call).await;
+        let clerk = self.clerk.as_mut().expect("plans with such operations are made for such systems");
+        let deadline = self.client.deadline();
+        let outcome = self.client.unless_quiet(clerk.call(&call, deadline)).await;
         if let Some(Ok(told)) = &outcome {
             self.seen.learn(&call, &told.reply);
         }
         self.client.end(self.process, self.nth, &outcome);
-        if !matches!(outcome, Some(Ok(_) | Err(Lost::Refused))) {
-            // Who does not know what has become of an operation can do no other: somebody else goes on.
-            self.process += self.client.shared.plan.clients.len() as u32;
-        }
+        matches!(outcome, Some(Ok(_) | Err(Lost::Refused)))
+    }
+
+    async fn ask(&mut self, ask: Ask) -> bool {
+        let (process, nth, lab) = (u64::from(self.process), self.nth, &self.client.lab);
+        lab.with_hook(|watcher: &mut Watcher| watcher.controller.begins(ask.clone()));
+        lab.report(what::CONFIGURE, [process, nth, Digest::of(&ask), 0]);
+        let controller = self.controller.as_mut().expect("plans with such operations are made for such systems");
+        let deadline = self.client.deadline();
+        let outcome = self.client.unless_quiet(controller.ask(&ask, deadline)).await;
+        let (known, digest) = (matches!(outcome, Some(Ok(_) | Err(Lost::Refused))), Digest::of(&outcome));
+        lab.with_hook(|watcher: &mut Watcher| watcher.controller.ends(outcome));
+        lab.report(what::CONFIGURED, [process, nth, u64::from(known), digest]);
+        known
     }
 
     /// Does what the script asks for.
@@ -133,6 +165,14 @@ impl Worker {
     }
 }
 
+/// What an operation comes to when its turn has come.
+enum Wanted {
+    /// Of the key/value service.
+    Call(Call),
+    /// Of the shard controller.
+    Ask(Ask),
+}
+
 /// What this client has seen of each key last: it compares with that.
 #[derive(Default)]
 struct Seen(BTreeMap<Bytes, (Option<Bytes>, u64)>);
@@ -142,8 +182,12 @@ fn bytes(text: &str) -> Bytes {
 }
 
 impl Seen {
-    fn realise(&self, op: &KvOp) -> Call {
-        match op {
+    fn realise(&self, op: &KvOp) -> Wanted {
+        Wanted::Call(match op {
+            KvOp::Join { groups } => return Wanted::Ask(Ask::Join(groups.clone())),
+            KvOp::Leave { groups } => return Wanted::Ask(Ask::Leave(groups.clone())),
+            KvOp::Move { shard, group } => return Wanted::Ask(Ask::Move(*shard, *group)),
+            KvOp::Config { num } => return Wanted::Ask(Ask::Config(*num)),
             KvOp::Get { key } => Call::Get { key: bytes(key) },
             KvOp::Put { key, value } => Call::Put { key: bytes(key), value: bytes(value) },
             KvOp::Append { key, value } => Call::Append { key: bytes(key), value: bytes(value) },
@@ -155,7 +199,7 @@ impl Seen {
                 Call::Cas { key, expect, value }
             }
             KvOp::Scan { prefix, limit } => Call::Scan { prefix: bytes(prefix), limit: *limit },
-        }
+        })
     }
 
     fn learn(&mut self, call: &Call, reply: &Reply) {

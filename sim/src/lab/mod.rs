@@ -8,6 +8,7 @@
 mod acts;
 mod client;
 mod control;
+mod controller_watch;
 mod finale;
 mod kv_client;
 mod render;
@@ -103,7 +104,7 @@ fn report(plan: &Plan, finished: Finished<control::Notes>) -> Report {
     let violation = match outcome {
         Ok(from_control) => {
             notes = from_control;
-            let at_end = |watcher: &mut Watcher| watcher.oracle.at_end(stamp, counters.messages_sent);
+            let at_end = |watcher: &mut Watcher| watcher.oracles.at_end(stamp, counters.messages_sent);
             let violation = watcher.violation.take().or_else(|| at_end(&mut watcher));
             violation.or_else(|| judged(plan, &watcher.history, stamp))
         }
@@ -128,11 +129,11 @@ fn report(plan: &Plan, finished: Finished<control::Notes>) -> Report {
         messages: counters.messages_delivered,
         bytes: counters.bytes_sent,
         virtual_nanos: stamp.at.nanos(),
-        commits: watcher.oracle.known.commit().0,
-        marks: watcher.oracle.marks.counts().to_vec(),
+        commits: watcher.oracles.commits(),
+        marks: watcher.oracles.marks(),
         waived: plan.waived.clone(),
-        not_checked: watcher.oracle.not_checked(watcher.explains),
-        servers: plan.servers,
+        not_checked: watcher.oracles.not_checked(watcher.explains),
+        servers: plan.server_count(),
         trace: watcher.take_lines(),
         history: watcher.history,
     }

@@ -44,7 +44,7 @@ pub struct Report {
     pub bytes: u64,
     /// Virtual time, in nanoseconds.
     pub virtual_nanos: u64,
-    /// Entries committed.
+    /// Entries committed, in all groups together.
     pub commits: u64,
     /// How often each mark was reached, in the order of [`crate::oracle::MARKS`].
     pub marks: Vec<u32>,
@@ -52,7 +52,7 @@ pub struct Report {
     pub waived: Vec<String>,
     /// Checks that could not be made, since the implementation does not tell enough.
     pub not_checked: Vec<&'static str>,
-    /// How many servers there are. Nodes behind them are clients.
+    /// How many servers there are, in all groups together. Nodes behind them are clients.
     pub servers: u32,
     /// Every event, if they were recorded.
     pub trace: Vec<Line>,

@@ -64,54 +64,69 @@ impl Control {
 
     async fn wait_leader(&mut self, of: &Selector, patience: Span) -> Result<(), Stop> {
         let deadline = self.lab.now() + patience.0;
-        let leads = |control: &mut Control| {
+        let lead = |control: &mut Control| {
             let nodes = control.resolve(of);
-            control.leader_of(nodes)
+            control.leaders_among(nodes)
         };
-        match self.until(deadline, leads).await {
-            Some((node, term)) => {
-                self.lab.note(None, &format!("there is a leader: {node} in {term}"));
+        match self.until(deadline, lead).await {
+            Some(leaders) => {
+                for (node, term) in leaders {
+                    self.lab.note(None, &format!("there is a leader: {node} in {term}"));
+                }
                 Ok(())
             }
             None => {
                 let nodes = self.resolve(of);
-                self.violate("progress", format!("no leader among {nodes} within {patience}"))
+                let lacks = |part: &NodeSet| self.leader_of(*part).is_none();
+                let part = self.parts(nodes).into_iter().find(lacks).unwrap_or(nodes);
+                self.violate("progress", format!("no leader among {part} within {patience}"))
             }
         }
+    }
+
+    /// Who leads among these: in each group that some of them are of. None: in one of them nobody, or they are nobody.
+    fn leaders_among(&self, nodes: NodeSet) -> Option<Vec<(NodeId, Term)>> {
+        let leaders: Option<Vec<_>> = self.parts(nodes).into_iter().map(|part| self.leader_of(part)).collect();
+        leaders.filter(|leaders| !leaders.is_empty())
     }
 
     async fn expect_no_leader(&mut self, of: &Selector, after: Span) -> Result<(), Stop> {
         let nodes = self.resolve_aloud(of);
         self.lab.sleep(after.0).await;
-        match self.leader_of(nodes) {
+        let leads = |part: NodeSet| self.leader_of(part).map(|leader| (leader, part.len()));
+        match self.parts(nodes).into_iter().find_map(leads) {
             None => Ok(()),
-            Some((node, term)) => {
-                let size = nodes.len();
-                self.violate(
-                    "agreement",
-                    format!("{node} leads {term} among {size} servers, which are no majority"),
-                )
-            }
+            Some(((node, term), size)) => self
+                .violate("agreement", format!("{node} leads {term} among {size} servers, which are no majority")),
         }
     }
 
     async fn expect_stable_term(&mut self, span: Span) -> Result<(), Stop> {
-        let before = self.common_term()?;
+        let groups = self.parts(self.all());
+        let before = self.common_terms(&groups)?;
         self.lab.sleep(span.0).await;
-        let after = self.common_term()?;
-        if let Some((before, after)) = before.zip(after)
-            && before != after
-        {
-            let detail = format!("without any fault the term went from {before} to {after} within {span}");
-            return self.violate("message-count", detail);
+        let after = self.common_terms(&groups)?;
+        for (before, after) in before.into_iter().zip(after) {
+            if let Some((before, after)) = before.zip(after)
+                && before != after
+            {
+                let detail = format!("without any fault the term went from {before} to {after} within {span}");
+                self.violate("message-count", detail)?;
+            }
         }
         Ok(())
     }
 
-    /// The term that all servers are in that run. None: there is no such, and the demand is switched off.
-    fn common_term(&mut self) -> Result<Option<Term>, Stop> {
+    /// The term that all servers of each of these groups are in that run. None: there is no such, and the demand is
+    /// switched off.
+    fn common_terms(&mut self, groups: &[NodeSet]) -> Result<Vec<Option<Term>>, Stop> {
+        groups.iter().map(|group| self.common_term(*group)).collect()
+    }
+
+    fn common_term(&mut self, group: NodeSet) -> Result<Option<Term>, Stop> {
+        let up = self.up().and(group);
         let terms: BTreeSet<Term> =
-            self.up().iter().filter_map(|node| self.state_of(node)).map(|(term, _)| term).collect();
+            up.iter().filter_map(|node| self.state_of(node)).map(|(term, _)| term).collect();
         match (terms.first(), terms.len()) {
             (Some(term), 1) => Ok(Some(*term)),
             _ => {
@@ -127,21 +142,41 @@ impl Control {
 
     // --- agreement
 
-    /// Puts a command into the log of whoever leads, until it is applied everywhere: the course's `one`.
+    /// A command in each group that must apply one; for nobody in particular, in the first.
     async fn agree(&mut self, size: u32, via: &Selector, on: &Selector, patience: Span) -> Result<(), Stop> {
+        let on = self.resolve(on);
+        if on.is_empty() {
+            return self.agree_in(1, size, via, on, patience).await;
+        }
+        for part in self.parts(on) {
+            let group = part.iter().next().and_then(|node| self.plan.group_of(node));
+            self.agree_in(group.expect("a part has somebody in it"), size, via, part, patience).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts a command into the log of whoever leads, until it is applied everywhere: the course's `one`.
+    async fn agree_in(
+        &mut self,
+        group: u32,
+        size: u32,
+        via: &Selector,
+        on: NodeSet,
+        patience: Span,
+    ) -> Result<(), Stop> {
+        let group: NodeSet = self.plan.group_ids(group).into_iter().collect();
         let command = self.fresh_command(size);
         let hash = hash_of_command(&command);
         let deadline = self.lab.now() + patience.0;
-        let on = self.resolve(on);
         while self.lab.now() < deadline {
-            let via = self.resolve(via);
+            let via = self.resolve(via).and(group);
             let Some((leader, _)) = self.until(deadline, |control| control.leader_of(via)).await else { break };
             let Some(index) = self.start_on(leader, command.clone()).await else {
                 self.lab.sleep(Duration::from_millis(20)).await;
                 continue;
             };
             let patience = deadline.min(self.lab.now() + TRY_AGAIN);
-            let proposed = Proposed { hash, index };
+            let proposed = Proposed { hash, index, at: leader };
             if self.until_applied(on, proposed, patience).await {
                 return Ok(());
             }
@@ -166,13 +201,11 @@ impl Control {
 
     fn expect_none(&mut self, tag: &str) -> Result<(), Stop> {
         let proposed = self.tags.get(tag).cloned().unwrap_or_default();
-        let committed = self.known(|known| {
-            let is_there = |command: &&Proposed| {
-                known.committed(command.index).is_some_and(|entry| entry.hash == command.hash)
-            };
-            proposed.iter().find(is_there).copied()
-        });
-        match committed {
+        let is_there = |command: &&Proposed| {
+            let hash = self.known(command.at, |known| known.committed(command.index).map(|entry| entry.hash));
+            hash == Some(command.hash)
+        };
+        match proposed.iter().find(is_there).copied() {
             None => Ok(()),
             Some(Proposed { index, .. }) => {
                 let detail = format!("what was proposed as `{tag}` is committed at {index}, and must not be");
@@ -242,32 +275,38 @@ impl Control {
             Moment::Held { rule, count } => self.lab.view(|view| view.held(rule)) >= *count as usize,
             Moment::CaughtUp(who) => {
                 let who = self.resolve(who);
-                self.known(|known| who.iter().all(|node| known.server(node).durable.log.last() >= known.commit()))
+                who.iter()
+                    .all(|node| self.known(node, |known| known.server(node).durable.log.last() >= known.commit()))
             }
             Moment::Stored { tag, on } => {
                 let on = self.resolve(on);
                 let tagged = self.tags.get(tag).cloned().unwrap_or_default();
-                self.known(|known| {
-                    on.iter().all(|node| {
-                        let log = &known.server(node).durable.log;
-                        let holds = |command: &Proposed| {
-                            log.get(command.index)
-                                .map_or(command.index <= log.base, |item| item.hash == command.hash)
-                        };
-                        !tagged.is_empty() && tagged.iter().all(holds)
-                    })
-                })
+                !tagged.is_empty() && on.iter().all(|node| self.is_stored(&tagged, node))
             }
             Moment::Answered { client, count } => self.shared.answered(*client) >= *count,
             Moment::LeaderAmong(who) => {
                 let who = self.resolve(who);
-                self.leader_of(who).is_some()
+                self.leaders_among(who).is_some()
             }
             Moment::Snapshot(who) => {
                 let who = self.resolve(who);
-                self.known(|known| who.iter().all(|node| known.server(node).durable.log.base.0 > 0))
+                who.iter().all(|node| self.known(node, |known| known.server(node).durable.log.base.0 > 0))
             }
         }
+    }
+
+    /// Whether the disk of a server holds those of these commands that were proposed to its group, of which there must
+    /// be some.
+    fn is_stored(&self, tagged: &[Proposed], node: NodeId) -> bool {
+        let group = self.group_of(node);
+        self.known(node, |known| {
+            let log = &known.server(node).durable.log;
+            let holds = |command: &Proposed| {
+                log.get(command.index).map_or(command.index <= log.base, |item| item.hash == command.hash)
+            };
+            let mut own = tagged.iter().filter(|command| group.contains(command.at)).peekable();
+            own.peek().is_some() && own.all(holds)
+        })
     }
 
     async fn await_clients(&mut self, patience: Span) -> Result<(), Stop> {
@@ -321,7 +360,7 @@ impl Control {
         }
     }
 
-    /// A fresh command that must be applied on all of these, whoever leads.
+    /// A fresh command that must be applied on all of these, who are of one group, whoever leads.
     pub async fn demand_progress(&mut self, on: NodeSet, patience: Duration, phase: &str) -> Result<(), Stop> {
         let deadline: Time = self.lab.now() + patience;
         let command = self.fresh_command(16);
@@ -333,7 +372,7 @@ impl Control {
             };
             if let Some(index) = self.start_on(leader, command.clone()).await {
                 let patience = deadline.min(self.lab.now() + TRY_AGAIN);
-                let proposed = Proposed { hash, index };
+                let proposed = Proposed { hash, index, at: leader };
                 if self.until_applied(on, proposed, patience).await {
                     return Ok(());
                 }

@@ -33,9 +33,12 @@ pub(super) fn describe(command: &[u8]) -> String {
 
 /// What a node does at each boot: start the server, and serve.
 pub(super) async fn boot(env: Env, lab: Lab, shared: Arc<Shared>) {
+    let group = shared.plan.group_of(env.id()).expect("it is a server that boots");
     let setup = PeerSetup {
         me: env.id(),
-        servers: shared.plan.server_ids(),
+        servers: shared.plan.group_ids(group),
+        group,
+        groups: shared.plan.all_groups(),
         knobs: shared.plan.knobs.clone(),
         bug: shared.plan.bug.clone(),
         tell: listener(&env, &lab),
@@ -57,7 +60,8 @@ fn listener(env: &Env, lab: &Lab) -> Tell {
         }
         Done::Restored { index, digest } => {
             // The laboratory goes on from what is committed there.
-            let committed = lab.with_hook(|watcher: &mut Watcher| watcher.oracle.known.committed_digest(index));
+            let committed =
+                lab.with_hook(|watcher: &mut Watcher| watcher.oracles.known_of(env.id()).committed_digest(index));
             lab.report_from(&env, what::RESTORE, [index.0, committed.unwrap_or(u64::MAX), 0, 0]);
             lab.report_from(&env, what::STATE, [index.0, digest, 0, 0]);
         }
@@ -77,7 +81,7 @@ async fn refuse(env: Env, lab: &Lab, why: &str) {
         watcher.refused.insert(node);
         let unexpected = !watcher.damaged.contains(node);
         if unexpected {
-            let stamp = watcher.oracle.known.stamp;
+            let stamp = watcher.oracles.stamp;
             watcher.violate(refusal(node, why, stamp));
         }
         // Where that check is switched off, the server merely stays down.

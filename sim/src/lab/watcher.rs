@@ -1,11 +1,12 @@
 //! The watcher: sees every event of the world, tells the oracle what it means, and writes it down if asked to.
 
 use super::Record;
+use super::controller_watch::ControllerWatch;
 use super::render::{Line, Recorder, fault};
 use super::words::{Asks, IsTold};
 use crate::history::{At, Call, History, OpId, Outcome};
 use crate::kv::{Lost, Told};
-use crate::oracle::{Fact, Oracle, Violation, violated};
+use crate::oracle::{Fact, GroupAt, Oracles, Violation, violated};
 use crate::plan::Plan;
 use crate::raft::{Change, DiskFact, Follow, RaftSystem, WireFacts};
 use bytes::Bytes;
@@ -29,10 +30,14 @@ pub(super) mod what {
     pub const INVOKE: &str = "invoke";
     /// And is done with it: client, which of its operations, how, a digest of what it is told.
     pub const RETURN: &str = "return";
-    /// A client was told that its command is committed: hash, index.
+    /// A client asks a shard controller for something: as whom, which of its operations, a digest of that.
+    pub const CONFIGURE: &str = "configure";
+    /// And is answered: the same, and whether it is known what became of it.
+    pub const CONFIGURED: &str = "configured";
+    /// A client was told that its command is committed: hash, index, which group's, from 0.
     pub const ACK: &str = "ack";
-    /// A client was told an index to read at: index, highest index applied anywhere before it asked, and what is
-    /// applied now where it reads.
+    /// A client was told an index to read at: index, highest index applied anywhere in the group before it asked, what is
+    /// applied now where it reads, and which group's they are, from 0.
     pub const READ: &str = "read";
 }
 
@@ -55,7 +60,7 @@ pub(super) enum Interest {
 /// See the module.
 pub(super) struct Watcher {
     system: Arc<dyn RaftSystem>,
-    pub oracle: Oracle,
+    pub oracles: Oracles,
     pub violation: Option<Violation>,
     /// Checks that are switched off.
     mute: Vec<String>,
@@ -74,8 +79,8 @@ pub(super) struct Watcher {
     pub refused: NodeSet,
     /// What the service of each server has applied in this boot: hashes by index.
     applied: Vec<BTreeMap<Index, u64>>,
-    /// The highest index that any service has applied: from then on a client may know of it.
-    pub served: Index,
+    /// The highest index that any service of each group has applied: from then on a client may know of it.
+    served: Vec<Index>,
     traffic: Vec<(Kind, Direction, Traffic)>,
     waiters: Vec<(Interest, Waker)>,
     recorder: Option<Recorder>,
@@ -87,17 +92,20 @@ pub(super) struct Watcher {
     /// What a client is about to report.
     call: Option<Call>,
     outcome: Option<Result<Told, Lost>>,
-    /// What a server is about to report that it has executed, and the last entry of which that is known.
+    /// What clients ask a shard controller, and are told.
+    pub controller: ControllerWatch,
+    /// What a server is about to report that it has executed, and the last entry of each group of which that is known.
     executed: Option<Bytes>,
-    known_to: Index,
+    known_to: Vec<Index>,
 }
 
 impl Watcher {
     pub fn new(system: Arc<dyn RaftSystem>, plan: &Plan, record: Record) -> Watcher {
-        let servers = plan.servers as usize + 1;
+        let servers = plan.server_count() as usize + 1;
+        let nothing = vec![Index(0); plan.groups as usize];
         let follows = (0..servers).map(|n| (n > 0).then(|| system.clone().follow(NodeId(n as u32)))).collect();
         Watcher {
-            oracle: Oracle::new(plan, &*system),
+            oracles: Oracles::new(plan, &*system),
             violation: None,
             mute: plan.mute.clone(),
             explains: system.explains(),
@@ -108,17 +116,18 @@ impl Watcher {
             damaged: NodeSet::NONE,
             refused: NodeSet::NONE,
             applied: vec![BTreeMap::new(); servers],
-            served: Index(0),
+            served: nothing.clone(),
             traffic: Vec::new(),
             waiters: Vec::new(),
-            recorder: (record == Record::Everything).then(|| Recorder::new(system.clone(), plan.servers)),
+            recorder: (record == Record::Everything).then(|| Recorder::new(system.clone(), plan.server_count())),
             facts: Vec::new(),
             history: History::default(),
             open: BTreeMap::new(),
             call: None,
             outcome: None,
+            controller: ControllerWatch::default(),
             executed: None,
-            known_to: Index(0),
+            known_to: nothing,
             system,
         }
     }
@@ -164,20 +173,21 @@ impl Watcher {
         self.executed = command;
     }
 
-    fn state(&mut self, stamp: Stamp, node: NodeId, index: Index, digest: u64) {
-        let executed = self.executed.take().filter(|_| index > self.known_to);
-        self.known_to = self.known_to.max(index);
+    fn state(&mut self, stamp: Stamp, group: GroupAt, node: NodeId, index: Index, digest: u64) {
+        let known_to = &mut self.known_to[group.slot()];
+        let executed = self.executed.take().filter(|_| index > *known_to);
+        *known_to = index.max(*known_to);
         if let Some(entry) = executed.and_then(|command| self.system.kv()?.explain(&command)) {
-            self.tell(stamp, &Fact::Executed { index, entry: &entry });
+            self.tell(stamp, group, &Fact::Executed { index, entry: &entry });
         }
-        self.tell(stamp, &Fact::State { node, index, digest });
+        self.tell(stamp, group, &Fact::State { node, index, digest });
     }
 
     fn invoked(&mut self, stamp: Stamp, process: u32) {
         let Some(call) = self.call.take() else { return };
         let op = self.history.invoke(process, call, at(stamp));
         self.open.insert(process, op);
-        self.tell(stamp, &Fact::Asks { client: process });
+        self.tell(stamp, GroupAt::FIRST, &Fact::Asks { client: process });
     }
 
     fn returned(&mut self, stamp: Stamp, process: u32) {
@@ -185,7 +195,7 @@ impl Watcher {
         let outcome = match outcome {
             Ok(told) => {
                 let call = self.history.operations[op.0].call.clone();
-                self.tell(stamp, &Fact::Told { client: process, call: &call, told: &told });
+                self.tell(stamp, GroupAt::FIRST, &Fact::Told { client: process, call: &call, told: &told });
                 Outcome::Ok { reply: told.reply, at: at(stamp) }
             }
             Err(Lost::Refused) => Outcome::Fail { at: at(stamp) },
@@ -206,9 +216,16 @@ impl Watcher {
         self.violation.get_or_insert(violation);
     }
 
-    fn tell(&mut self, stamp: Stamp, fact: &Fact<'_>) {
-        if let Some(violation) = self.oracle.learn(stamp, fact) {
+    fn tell(&mut self, stamp: Stamp, group: GroupAt, fact: &Fact<'_>) {
+        if let Some(violation) = self.oracles.learn(group, stamp, fact) {
             self.violate(violation);
+        }
+    }
+
+    /// The same of something that happened to a server, told to its group.
+    fn tell_of(&mut self, stamp: Stamp, node: NodeId, fact: &Fact<'_>) {
+        if let Some(group) = self.oracles.group_of(node) {
+            self.tell(stamp, group, fact);
         }
     }
 
@@ -226,14 +243,24 @@ impl Watcher {
         self.applied[node.slot()].get(&index).copied()
     }
 
+    /// The highest entry that the service of a server has applied in this boot.
+    pub fn applied(&self, node: NodeId) -> Index {
+        self.oracles.known_of(node).server(node).applied
+    }
+
+    /// The highest index that any service of a server's group has applied; in front of it the group, as a word.
+    pub fn served(&self, node: NodeId) -> (u64, Index) {
+        let group = self.oracles.group_of(node).expect("it is a server that is asked");
+        (group.word(), self.served[group.slot()])
+    }
+
     /// A server was asked, and says that it leads.
     pub fn claims(&mut self, node: NodeId, term: Term) {
-        let stamp = self.oracle.known.stamp;
-        self.tell(stamp, &Fact::Claims { node, term });
+        self.tell_of(self.oracles.stamp, node, &Fact::Claims { node, term });
     }
 
     fn is_server(&self, node: NodeId) -> bool {
-        self.oracle.known.is_server(node)
+        self.oracles.group_of(node).is_some()
     }
 
     fn sent(&mut self, stamp: Stamp, packet: &Packet, sending: Sending) {
@@ -242,7 +269,9 @@ impl Watcher {
             self.wake();
         }
         let wire = self.inspect(packet);
-        self.tell(stamp, &Fact::Sent { packet, wire: wire.as_ref() });
+        if let Some(violation) = self.oracles.sent(stamp, packet, &Fact::Sent { packet, wire: wire.as_ref() }) {
+            self.violate(violation);
+        }
         if let Some(recorder) = &mut self.recorder {
             recorder.sent(stamp, packet, wire.as_ref(), sending);
         }
@@ -264,7 +293,7 @@ impl Watcher {
             if let Some(recorder) = &mut self.recorder {
                 recorder.durable(stamp, node, &fact);
             }
-            self.tell(stamp, &Fact::Durable { node, fact: &fact });
+            self.tell_of(stamp, node, &Fact::Durable { node, fact: &fact });
         }
         self.facts = facts;
         if let Err(why) = outcome
@@ -283,7 +312,7 @@ impl Watcher {
         // Otherwise it is read whole, and what was followed is held against that.
         let untouched = !was_pending && !self.power_failed.contains(node);
         self.power_failed.remove(node);
-        let as_known = self.oracle.known.summary(node);
+        let as_known = self.oracles.known_of(node).summary(node);
         let expected = if untouched && !self.damaged.contains(node) {
             Ok(as_known)
         } else {
@@ -292,37 +321,45 @@ impl Watcher {
         // One that the plan has damaged must not start; the service reports that.
         let damaged = self.damaged.contains(node) && expected.is_err();
         let expected = if damaged { Ok(as_known) } else { expected };
-        self.tell(stamp, &Fact::Booting { node, expected: &expected, was_pending });
+        self.tell_of(stamp, node, &Fact::Booting { node, expected: &expected, was_pending });
     }
 
     fn service(&mut self, stamp: Stamp, node: Option<NodeId>, what: &str, words: [u64; 4]) {
         let [first, second, third, fourth] = words;
-        match (what, node) {
-            (what::APPLY | what::APPLY_OWN, Some(node)) => {
+        let of_server = node.and_then(|node| Some((node, self.oracles.group_of(node)?)));
+        match (what, of_server) {
+            (what::APPLY | what::APPLY_OWN, Some((node, group))) => {
                 let term = second.checked_sub(1).map(Term);
-                self.served = self.served.max(Index(first));
+                let served = &mut self.served[group.slot()];
+                *served = Index(first).max(*served);
                 self.applied[node.slot()].insert(Index(first), third);
-                self.tell(stamp, &Fact::Applied { node, index: Index(first), term, hash: third });
+                self.tell(stamp, group, &Fact::Applied { node, index: Index(first), term, hash: third });
                 if what == what::APPLY_OWN {
-                    self.state(stamp, node, Index(first), fourth);
+                    self.state(stamp, group, node, Index(first), fourth);
                 }
                 self.wake_for(node, Index(first));
             }
-            (what::RESTORE, Some(node)) => {
-                self.tell(stamp, &Fact::Restored { node, index: Index(first), digest: second });
+            (what::RESTORE, Some((node, group))) => {
+                self.tell(stamp, group, &Fact::Restored { node, index: Index(first), digest: second });
                 self.wake_for(node, Index(first));
             }
-            (what::STATE, Some(node)) => {
-                self.state(stamp, node, Index(first), second);
+            (what::STATE, Some((node, group))) => {
+                self.state(stamp, group, node, Index(first), second);
             }
             (what::INVOKE, _) => self.invoked(stamp, first as u32),
             (what::RETURN, _) => self.returned(stamp, first as u32),
+            (what::CONFIGURE, _) => self.controller.asked(first as u32),
+            (what::CONFIGURED, _) => {
+                if let Err(detail) = self.controller.answered(first as u32) {
+                    self.violate(violated("configurations", detail, stamp));
+                }
+            }
             (what::ACK, _) => {
-                self.tell(stamp, &Fact::Acked { hash: first, index: Index(second) });
+                self.tell(stamp, GroupAt::of_word(third), &Fact::Acked { hash: first, index: Index(second) });
             }
             (what::READ, _) => {
                 let (index, floor, applied) = (Index(first), Index(second), Index(third));
-                self.tell(stamp, &Fact::Read { index, floor, applied });
+                self.tell(stamp, GroupAt::of_word(fourth), &Fact::Read { index, floor, applied });
             }
             _ => {}
         }
@@ -339,6 +376,9 @@ impl Watcher {
                     self.outcome.as_ref().map(|told| told.as_ref().map(|told| &told.reply).map_err(|lost| *lost));
                 Some(IsTold(process as u32, told).to_string())
             }
+            Observed::Service { what: what::CONFIGURE | what::CONFIGURED, words: [process, ..], .. } => {
+                Some(self.controller.words(process as u32))
+            }
             _ => None,
         }
     }
@@ -351,10 +391,14 @@ impl Watcher {
                 if let Some(recorder) = &mut self.recorder {
                     recorder.delivered(stamp, packet, wire.as_ref());
                 }
-                self.tell(stamp, &Fact::Delivered { packet, wire: wire.as_ref() });
+                let fact = Fact::Delivered { packet, wire: wire.as_ref() };
+                if let Some(violation) = self.oracles.delivered(stamp, packet, &fact) {
+                    self.violate(violation);
+                }
                 // Rare, and the only time that it matters when a server has handled its messages.
                 let term = wire.and_then(|wire| wire.term());
-                let known = self.oracle.known.memory(packet.to).map(|memory| memory.term);
+                let known = self.oracles.group_of(packet.to).map(|group| self.oracles.known(group));
+                let known = known.and_then(|known| known.memory(packet.to)).map(|memory| memory.term);
                 if term.zip(known).is_some_and(|(term, known)| term > known) {
                     orders.push(Command::TellWhenIdle { node: packet.to });
                 }
@@ -374,12 +418,12 @@ impl Watcher {
         }
         match *seen {
             Observed::Emitted { node, event } => {
-                self.tell(stamp, &Fact::Emitted { node, event });
+                self.tell_of(stamp, node, &Fact::Emitted { node, event });
                 if matches!(event, Event::Role { .. }) {
                     self.wake();
                 }
             }
-            Observed::Idle { node } => self.tell(stamp, &Fact::Idle { node }),
+            Observed::Idle { node } => self.tell_of(stamp, node, &Fact::Idle { node }),
             Observed::Disk { node, act: DiskAct::Truncate, .. } => self.cut.insert(node),
             Observed::Disk { node, act: DiskAct::Sync, file, .. } if self.is_server(node) => {
                 self.disk_changed(stamp, node, Change::File(file), view);
@@ -393,7 +437,7 @@ impl Watcher {
             }
             Observed::Crashed { node, power, pending } if self.is_server(node) => {
                 self.pending[node.slot()] |= pending;
-                self.tell(stamp, &Fact::Crashed { node });
+                self.tell_of(stamp, node, &Fact::Crashed { node });
                 if power {
                     self.power_failed.insert(node);
                     self.disk_changed(stamp, node, Change::Everything, view);

@@ -53,7 +53,7 @@ impl Invariant for AckHonest {
 
     fn before(&mut self, known: &Known, fact: &Fact<'_>) -> Verdict {
         match *fact {
-            Fact::Executed { index, entry } => self.executes(index, entry),
+            Fact::Executed { index, entry } if known.explains_log => self.executes(index, entry),
             Fact::Asks { client } => {
                 self.asked.insert(client, self.told);
                 Ok(())

@@ -1,5 +1,5 @@
-//! What the oracle knows: for each server its durable image, its memory as far as it tells, and what it has
-//! applied; and for the whole cluster what is committed and who has led.
+//! What the oracle knows of a group: for each server its durable image, its memory as far as it tells, and what it
+//! has applied; and for all of them what is committed and who has led.
 //!
 //! None of this is visible to the servers. The durable image comes from the synced bytes of the simulated disk
 //! and never from what the server says.
@@ -316,12 +316,14 @@ pub struct Committed {
     pub since: Time,
 }
 
-/// Everything that the oracle knows.
+/// Everything that the oracle of a group knows.
 #[derive(Clone, Debug)]
 pub struct Known {
     /// When the fact at hand happened.
     pub stamp: Stamp,
-    /// The servers, by number; number 0 is nobody.
+    /// Nodes up to this one are none of these servers.
+    before: u32,
+    /// The servers, in the order of their numbers; the first is nobody.
     servers: Vec<Server>,
     /// What is committed, entry 1 first.
     committed: Vec<Committed>,
@@ -349,11 +351,17 @@ pub fn extend_digest(digest: u64, hash: u64) -> u64 {
 impl Known {
     /// A cluster of servers 1 to `servers`, with empty disks.
     pub fn new(servers: u32) -> Known {
+        Known::of_group(NodeId(1), servers)
+    }
+
+    /// A group of so many servers, with empty disks.
+    pub fn of_group(first: NodeId, servers: u32) -> Known {
         let durable = Durable { term: Term(0), vote: None, log: LogView::new() };
         let acked = (Term(0), Index(0));
         let server = Server { up: false, durable, memory: None, acked, applied: Index(0), applied_any: false };
         Known {
             stamp: Stamp { at: Time::ZERO, nth: 0 },
+            before: first.0 - 1,
             servers: vec![server; servers as usize + 1],
             committed: Vec::new(),
             leaders: BTreeMap::new(),
@@ -374,20 +382,30 @@ impl Known {
         (self.servers.len() - 1) / 2 + 1
     }
 
+    /// Where a server stands. Of nodes in front of the group: nowhere.
+    fn slot(&self, node: NodeId) -> usize {
+        node.0.wrapping_sub(self.before) as usize
+    }
+
+    fn server_mut(&mut self, node: NodeId) -> &mut Server {
+        let slot = self.slot(node);
+        &mut self.servers[slot]
+    }
+
     /// Whether the node is one of the servers.
     pub fn is_server(&self, node: NodeId) -> bool {
-        node.0 > 0 && node.slot() < self.servers.len()
+        node.0 > self.before && self.slot(node) < self.servers.len()
     }
 
     /// One server.
     pub fn server(&self, node: NodeId) -> &Server {
-        &self.servers[node.slot()]
+        &self.servers[self.slot(node)]
     }
 
     /// The memory of a server, if it has said anything in this boot.
     pub fn memory(&self, node: NodeId) -> Option<&Memory> {
         // A client has none that anybody looks into.
-        self.servers.get(node.slot())?.memory.as_ref()
+        self.servers.get(self.slot(node))?.memory.as_ref()
     }
 
     /// What is durable on a server's disk, in short.
@@ -399,7 +417,8 @@ impl Known {
 
     /// All servers.
     pub fn servers(&self) -> impl Iterator<Item = (NodeId, &Server)> {
-        self.servers.iter().enumerate().skip(1).map(|(slot, server)| (NodeId(slot as u32), server))
+        let before = self.before;
+        self.servers.iter().enumerate().skip(1).map(move |(slot, server)| (NodeId(before + slot as u32), server))
     }
 
     /// The last entry known to be committed.
@@ -443,22 +462,22 @@ impl Known {
             Fact::Durable { node, fact } => self.learn_durable(node, fact),
             Fact::Sent { packet, wire: Some(WireFacts::AppendReply { term, matched: Some(matched) }) }
             | Fact::Sent { packet, wire: Some(WireFacts::InstallReply { term, matched: Some(matched) }) } => {
-                let server = &mut self.servers[packet.from.slot()];
+                let server = self.server_mut(packet.from);
                 server.acked = server.acked.max((*term, *matched));
             }
             Fact::Applied { node, index, term, hash } => self.learn_applied(node, index, term, hash),
             Fact::Restored { node, index, .. } => {
-                let server = &mut self.servers[node.slot()];
+                let server = self.server_mut(node);
                 (server.applied, server.applied_any) = (index, true);
             }
             Fact::State { index, digest, .. } => _ = self.states.entry(index).or_insert(digest),
             Fact::Booting { node, .. } => {
-                let server = &mut self.servers[node.slot()];
+                let server = self.server_mut(node);
                 (server.up, server.memory) = (true, None);
                 (server.applied, server.applied_any) = (Index(0), false);
             }
             Fact::Crashed { node } => {
-                let server = &mut self.servers[node.slot()];
+                let server = self.server_mut(node);
                 (server.up, server.memory) = (false, None);
             }
             _ => {}
@@ -470,7 +489,7 @@ impl Known {
         self.emits |= !matches!(event, Event::Halted { .. });
         if let Event::Recovered { term, vote, snapshot, .. } = event {
             // What it goes on with is what is on its disk; the invariant of recovery has checked that.
-            let server = &mut self.servers[node.slot()];
+            let server = self.server_mut(node);
             server.memory = Some(Memory {
                 term: *term,
                 vote: *vote,
@@ -488,7 +507,7 @@ impl Known {
             Event::Compacted { index, .. } | Event::Installed { index, .. } => self.committed_chain(*index),
             _ => None,
         };
-        let Some(memory) = &mut self.servers[node.slot()].memory else { return };
+        let Some(memory) = &mut self.server_mut(node).memory else { return };
         match event {
             Event::Term { term, vote } => (memory.term, memory.vote) = (*term, *vote),
             Event::Role { role, term } => {
@@ -517,7 +536,7 @@ impl Known {
             DiskFact::Snapshot { index, .. } => self.committed_chain(*index),
             _ => None,
         };
-        let durable = &mut self.servers[node.slot()].durable;
+        let durable = &mut self.server_mut(node).durable;
         match fact {
             DiskFact::Hard { term, vote } => (durable.term, durable.vote) = (*term, *vote),
             DiskFact::Cut { from } => durable.log.cut(*from),
@@ -536,7 +555,7 @@ impl Known {
     }
 
     fn learn_applied(&mut self, node: NodeId, index: Index, term: Option<Term>, hash: u64) {
-        let server = &mut self.servers[node.slot()];
+        let server = self.server_mut(node);
         (server.applied, server.applied_any) = (index, true);
         if index == self.commit().next() {
             let on_disk = self.server(node).durable.log.get(index).filter(|item| item.hash == hash);

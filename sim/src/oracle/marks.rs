@@ -72,7 +72,7 @@ struct Traces {
 }
 
 impl Marks {
-    /// For servers 1 to `servers`.
+    /// For a group among servers 1 to `servers`.
     pub fn new(servers: u32) -> Marks {
         let servers = vec![Traces::default(); servers as usize + 1];
         Marks { counts: [0; MARKS.len()], candidates: BTreeMap::new(), servers }

@@ -14,6 +14,7 @@ mod apply_order;
 mod commit_quorum;
 mod committed_immutable;
 mod election_safety;
+mod groups;
 mod known;
 mod leader_append_only;
 mod leader_completeness;
@@ -39,6 +40,7 @@ mod vote_once;
 #[cfg(test)]
 mod testing;
 
+pub use groups::{GroupAt, Messages, Oracles};
 pub use known::{Committed, Durable, Fact, Known, Memory, Server, ServiceSnapshot, Sort, hash_of_command};
 pub use known::{EMPTY_DIGEST, extend_digest};
 pub use log::{Item, LogView, hash_of};
@@ -113,7 +115,7 @@ pub trait Invariant: Send {
     }
 
     /// Looks at the whole run when it is over: virtual seconds that it took, and messages that were sent.
-    fn at_end(&mut self, known: &Known, seconds: f64, messages: u64) -> Verdict {
+    fn at_end(&mut self, known: &Known, seconds: f64, messages: &Messages) -> Verdict {
         let _ = (known, seconds, messages);
         Ok(())
     }
@@ -212,6 +214,17 @@ pub const DEMANDS: &[Card] = &[
         needs: Needs::Nothing,
     },
     Card {
+        id: "configurations",
+        property: "A shard controller's configurations are numbered for ever; each follows from the one before by one change, \
+                   balanced and with the fewest moves; and nobody is told of one that is older than what was there",
+        source: "the course, part 4A",
+        lesson: "Everybody finds their data by it. What it is must depend on the log alone: not on the order of a hash \
+                 table, not on who is asked, and not on what has become of it since.",
+        watches: &[],
+        when: When::After,
+        needs: Needs::Nothing,
+    },
+    Card {
         id: "undecided",
         property: "The checker of linearizability decides every history",
         source: "the laboratory: what is not decided is not a pass",
@@ -291,7 +304,7 @@ pub fn demand(id: &str) -> &'static Card {
     DEMANDS.iter().find(|card| card.id == id).expect("demands are named by literals")
 }
 
-/// What is known, and everything that must hold of it.
+/// What is known of a group, and everything that must hold of it.
 pub struct Oracle {
     /// What is known.
     pub known: Known,
@@ -305,8 +318,8 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    /// The oracle for one run of that system.
-    pub fn new(plan: &Plan, system: &dyn RaftSystem) -> Oracle {
+    /// The oracle for one group, from 1, in one run of that system.
+    pub fn new(plan: &Plan, group: u32, system: &dyn RaftSystem) -> Oracle {
         let invariants = invariants(plan);
         let (mut before, mut after): ([Vec<usize>; Sort::COUNT], [Vec<usize>; Sort::COUNT]) = Default::default();
         for (at, invariant) in invariants.iter().enumerate() {
@@ -317,11 +330,12 @@ impl Oracle {
                 }
             }
         }
-        let mut known = Known::new(plan.servers);
+        let mut known = Known::of_group(plan.group_ids(group)[0], plan.servers);
         known.own_state = system.abilities().own_state;
-        known.explains_log = system.kv().is_some_and(|kv| kv.explains());
-        let has_kv_clients = plan.clients.iter().any(Client::is_kv);
-        Oracle { known, has_kv_clients, marks: Marks::new(plan.servers), invariants, before, after }
+        // What a client is told may come from any of several logs, and from one that another group has moved there.
+        known.explains_log = plan.groups == 1 && system.kv().is_some_and(|kv| kv.explains());
+        let has_kv_clients = system.kv().is_some() && plan.clients.iter().any(Client::is_kv);
+        Oracle { known, has_kv_clients, marks: Marks::new(plan.server_count()), invariants, before, after }
     }
 
     /// Something has happened. The first invariant that does not hold any more is returned.
@@ -344,7 +358,7 @@ impl Oracle {
     }
 
     /// The run is over.
-    pub fn at_end(&mut self, stamp: Stamp, messages: u64) -> Option<Violation> {
+    pub fn at_end(&mut self, stamp: Stamp, messages: &Messages) -> Option<Violation> {
         let seconds = stamp.at.nanos() as f64 / 1e9;
         let broken = |invariant: &mut Box<dyn Invariant>| {
             let detail = invariant.at_end(&self.known, seconds, messages).err()?;

@@ -40,6 +40,9 @@ impl Invariant for ReplicationMatch {
 
 fn agrees(known: &Known, leader: NodeId, peer: NodeId, matched: Index) -> Verdict {
     let Some(memory) = known.memory(leader) else { return Ok(()) };
+    if !known.is_server(peer) {
+        return Err(format!("{leader} counts on {peer}, which is no server of its group"));
+    }
     let durable = &known.server(peer).durable;
     // The follower has moved on to another leader since; it did agree when it said so.
     if durable.term > memory.term || matched <= durable.log.base {
@@ -64,6 +67,14 @@ mod tests {
 
     fn progress(matched: u64) -> Event {
         Event::Progress { peer: node(2), matched: Index(matched), next: Index(matched + 1) }
+    }
+
+    #[test]
+    fn servers_of_other_groups_do_not_count() {
+        let mut story = Story::new(1, ReplicationMatch);
+        story.holds(1, 1, 1, "a");
+        story.leads(1, 1).unwrap();
+        assert!(story.says(1, progress(1)).unwrap_err().contains("no server of its group"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Logs stay short where snapshots are taken, and nobody talks without end.
 
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
+use super::{Card, Fact, Invariant, Known, Messages, Needs, Sort, Verdict, When};
 use crate::plan::Plan;
 use crate::raft::DiskFact;
 use labrpc::{Content, Index};
@@ -28,6 +28,14 @@ const SLACK: u64 = 160;
 /// worst took 38 % of this.
 const PER_PAIR_AND_SECOND: f64 = 120.0;
 const PER_PAIR_AND_ENTRY: f64 = 12.0;
+
+// Of several groups each has a bound of its own, so that one that storms cannot hide behind others that are quiet:
+//
+// - Its own messages, among its servers and with clients, are held against its own pairs and its own entries, as if it
+//   were alone. Clients that never had to do with it make no pairs.
+// - What it sends to other groups is counted by itself: else the many pairs there would make room for a storm within.
+//   Each answers for what it sends, not for what it is sent. An entry of any group may be what such a message is for
+//   (the one that asks for something commits it, and not the one that sends it), so all count as work.
 
 /// The same for a service that counts bytes: beyond twice what makes a snapshot due, what arrives while one is being
 /// written. Of 390 green runs none held more than makes one due.
@@ -74,17 +82,14 @@ pub struct Resources {
     threshold_bytes: Option<u64>,
     /// By server; only where bytes are counted.
     held: Vec<Held>,
-    /// Clients that talk to servers over the same network.
-    clients: usize,
 }
 
 impl Resources {
     /// The bounds for a plan.
     pub fn new(plan: &Plan) -> Resources {
-        let clients = plan.clients.iter().filter(|client| client.is_kv()).count();
-        let held = vec![Held::default(); plan.servers as usize + 1];
+        let held = vec![Held::default(); plan.server_count() as usize + 1];
         let threshold_bytes = plan.knobs.snapshot_bytes.map(u64::from);
-        Resources { threshold: plan.knobs.snapshot_every.map(u64::from), threshold_bytes, held, clients }
+        Resources { threshold: plan.knobs.snapshot_every.map(u64::from), threshold_bytes, held }
     }
 }
 
@@ -108,18 +113,22 @@ impl Invariant for Resources {
         Ok(())
     }
 
-    fn at_end(&mut self, known: &Known, seconds: f64, messages: u64) -> Verdict {
+    fn at_end(&mut self, known: &Known, seconds: f64, messages: &Messages) -> Verdict {
         let servers = known.servers().count() as f64;
-        let pairs = servers * ((servers - 1.0).max(1.0) + self.clients as f64);
-        let work = known.commit().0 as f64;
-        let allowed = pairs * (PER_PAIR_AND_SECOND * (seconds + 1.0) + PER_PAIR_AND_ENTRY * work);
-        if messages as f64 > allowed {
-            return Err(format!(
-                "{messages} messages in {seconds:.1} s for {work} entries; {allowed:.0} are allowed"
-            ));
-        }
-        Ok(())
+        let pairs = servers * ((servers - 1.0).max(1.0) + f64::from(messages.clients));
+        in_proportion("messages", messages.own, pairs, seconds, known.commit().0)?;
+        let pairs = servers * f64::from(messages.others);
+        in_proportion("messages to other groups", messages.across, pairs, seconds, messages.work)
     }
+}
+
+/// Whether so many messages are in proportion to the pairs that exchange them, the time, and the entries committed.
+fn in_proportion(what: &str, messages: u64, pairs: f64, seconds: f64, work: u64) -> Verdict {
+    let allowed = pairs * (PER_PAIR_AND_SECOND * (seconds + 1.0) + PER_PAIR_AND_ENTRY * work as f64);
+    if messages as f64 > allowed {
+        return Err(format!("{messages} {what} in {seconds:.1} s for {work} entries; {allowed:.0} are allowed"));
+    }
+    Ok(())
 }
 
 impl Resources {
@@ -148,7 +157,7 @@ impl Resources {
 mod tests {
     use super::super::testing::Story;
     use super::*;
-    use labrpc::Term;
+    use labrpc::{NodeId, Term};
 
     #[test]
     fn a_log_that_is_never_compacted_is_seen() {
@@ -164,8 +173,24 @@ mod tests {
     fn a_storm_of_messages_is_seen_at_the_end() {
         let mut resources = Resources::new(&Plan::default());
         let known = Known::new(3);
-        assert_eq!(resources.at_end(&known, 10.0, 5_000), Ok(()));
-        assert!(resources.at_end(&known, 10.0, 10_000).is_err());
+        let own = |own| Messages { own, ..Messages::default() };
+        assert_eq!(resources.at_end(&known, 10.0, &own(5_000)), Ok(()));
+        assert!(resources.at_end(&known, 10.0, &own(10_000)).is_err());
+    }
+
+    /// Three of a group, six elsewhere: room for what goes across is no room for what goes on within.
+    #[test]
+    fn messages_to_other_groups_are_counted_by_themselves() {
+        let mut resources = Resources::new(&Plan { groups: 3, ..Plan::default() });
+        let known = Known::of_group(NodeId(4), 3);
+        let messages = |own, across| Messages { own, across, others: 6, ..Messages::default() };
+        assert_eq!(resources.at_end(&known, 10.0, &messages(5_000, 20_000)), Ok(()));
+        assert!(resources.at_end(&known, 10.0, &messages(10_000, 0)).unwrap_err().contains("10000 messages in"));
+        let why = resources.at_end(&known, 10.0, &messages(0, 30_000)).unwrap_err();
+        assert!(why.contains("30000 messages to other groups"), "{why}");
+        // What any group commits is a reason to talk to each other.
+        let work = Messages { work: 100, ..messages(0, 30_000) };
+        assert_eq!(resources.at_end(&known, 10.0, &work), Ok(()));
     }
 
     #[test]

@@ -41,8 +41,11 @@ pub struct Plan {
     /// Checks that are switched off.
     #[serde(default)]
     pub mute: Vec<String>,
-    /// How many servers.
+    /// How many servers there are in each group.
     pub servers: u32,
+    /// How many groups: each is a Raft of its own, with `servers` servers. Clients' nodes come behind all of them.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub groups: u32,
     /// Settings of the system.
     #[serde(default)]
     pub knobs: Knobs,
@@ -76,6 +79,15 @@ pub struct Plan {
     pub waived: Vec<String>,
 }
 
+fn one() -> u32 {
+    1
+}
+
+// serde asks by reference.
+fn is_one(groups: &u32) -> bool {
+    *groups == 1
+}
+
 /// Something that happens at a time.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,7 +102,8 @@ pub struct Fault {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Client {
-    /// The servers that it talks to; a client of the wrong side of a partition is one of those that see most.
+    /// The servers that it talks to; a client of the wrong side of a partition is one of those that see most. If they are of
+    /// several groups, each attempt is made with one of these, drawn by the seed.
     pub talks_to: Selector,
     /// When it begins.
     #[serde(default)]
@@ -135,11 +148,12 @@ impl Client {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Finale {
-    /// First heal a majority only, and demand progress of it.
+    /// First heal a majority only, and demand progress of it. Each group's part is judged by itself; nothing is demanded
+    /// of a group of which it names nobody.
     pub core: Option<Selector>,
-    /// Then heal all, stay quiet, and demand that all servers come to the same state.
+    /// Then heal all, stay quiet, and demand that all servers of a group come to the same state.
     pub converge: bool,
-    /// Then demand that a fresh command is committed everywhere.
+    /// Then demand that a fresh command is committed everywhere, in each group one.
     pub serve: bool,
     /// How long each of these may take.
     pub within: Span,
@@ -162,6 +176,7 @@ impl Default for Plan {
             bug: None,
             mute: Vec::new(),
             servers: 3,
+            groups: 1,
             knobs: Knobs::default(),
             net: NetWeather::default(),
             disk: DiskWeather::default(),
@@ -187,14 +202,63 @@ impl Plan {
         Rng::new(seed, scenario)
     }
 
-    /// How many make a majority.
+    /// How many of a group make a majority of it.
     pub fn majority(&self) -> u32 {
         self.servers / 2 + 1
     }
 
-    /// The servers' numbers.
-    pub fn server_ids(&self) -> Vec<NodeId> {
-        (1..=self.servers).map(NodeId).collect()
+    /// A majority of each group, drawn by the seed: for [`Finale::core`].
+    pub fn majority_of_each(&self) -> Selector {
+        let of = |group| if self.groups == 1 { Selector::All } else { Selector::Group(group) };
+        let parts = (1..=self.groups).map(|group| of(group).any(self.majority()));
+        parts.reduce(Selector::or).unwrap_or(Selector::None)
+    }
+
+    /// How many servers there are in all groups together.
+    pub fn server_count(&self) -> u32 {
+        self.groups.saturating_mul(self.servers)
+    }
+
+    /// The servers of all groups, group by group.
+    pub fn all_servers(&self) -> Vec<NodeId> {
+        (1..=self.server_count()).map(NodeId).collect()
+    }
+
+    /// The servers of a group, from 1.
+    pub fn group_ids(&self, group: u32) -> Vec<NodeId> {
+        let before = (group - 1) * self.servers;
+        (before + 1..=before + self.servers).map(NodeId).collect()
+    }
+
+    /// Who is in each group, group 1 first.
+    pub fn all_groups(&self) -> Vec<Vec<NodeId>> {
+        (1..=self.groups).map(|group| self.group_ids(group)).collect()
+    }
+
+    /// Which group a server is of. None: the node is no server.
+    pub fn group_of(&self, node: NodeId) -> Option<u32> {
+        let is_server = node.0 > 0 && node.0 <= self.server_count();
+        is_server.then(|| (node.0 - 1) / self.servers + 1)
+    }
+
+    /// Everything that clients do on a service, by themselves or when they are asked.
+    pub fn service_ops(&self) -> Vec<&KvOp> {
+        fn asked<'p>(step: &'p Step, ops: &mut Vec<&'p KvOp>) {
+            match step {
+                Step::Do(Act::Ask { op, .. }) => ops.push(op),
+                Step::Repeat { steps, .. } => steps.iter().for_each(|step| asked(step, ops)),
+                _ => {}
+            }
+        }
+        let by_themselves = self.clients.iter().flat_map(|client| &client.ops);
+        let mut ops: Vec<&KvOp> =
+            by_themselves.filter_map(|op| if let Op::Kv { op, .. } = op { Some(op) } else { None }).collect();
+        ops.extend(self.faults.iter().filter_map(|fault| match &fault.act {
+            Act::Ask { op, .. } => Some(op),
+            _ => None,
+        }));
+        self.script.iter().for_each(|step| asked(step, &mut ops));
+        ops
     }
 
     /// As JSON, for a file.
@@ -237,7 +301,7 @@ impl Plan {
         self.then(Step::Sleep(span))
     }
 
-    /// Waits for a leader among these; the course allows five seconds.
+    /// Waits for a leader among these, in each group one; the course allows five seconds.
     pub fn wait_leader(&mut self, of: Selector) -> &mut Plan {
         self.then(Step::WaitLeader { of, within: Span::secs(10) })
     }

@@ -5,8 +5,12 @@
 //!
 //! ```text
 //! S2   leader   followers   all   none   most-divergent   most-up-to-date   behind   down   up
-//! not(leader)   or(S1, S2)   and(up, not(leader))   any(2, followers)   $name
+//! not(leader)   or(S1, S2)   and(up, not(leader))   any(2, followers)   group(2)   $name
 //! ```
+//!
+//! Where there are several groups, whoever is what they are by comparison (`leader`, `followers`, `most-divergent`,
+//! `most-up-to-date`, `behind`) is so in their group: `leader` is the leader of each group that has one, and
+//! `and(group(2), leader)` that of the second.
 
 use labrpc::NodeId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -18,20 +22,22 @@ use std::str::FromStr;
 pub enum Selector {
     /// This one.
     Server(NodeId),
-    /// The one that claims to lead the latest term. It must exist.
+    /// The one that claims to lead the latest term; in each group one, if there is one.
     Leader,
-    /// All that run and are not the leader.
+    /// All that run and are not the leader of their group.
     Followers,
-    /// Every server.
+    /// Every server, of all groups.
     All,
+    /// Every server of a group, from 1.
+    Group(u32),
     /// No server.
     None,
-    /// The one whose durable log holds most entries that differ from what is committed, or the longest suffix
-    /// that is not.
+    /// The one, in each group, whose durable log holds most entries that differ from what is committed, or the longest
+    /// suffix that is not.
     MostDivergent,
-    /// Among those that run, the one whose durable log is the most up-to-date.
+    /// Among those that run, the one in each group whose durable log is the most up-to-date.
     MostUpToDate,
-    /// Among those that run, the one whose durable log is the least up-to-date.
+    /// Among those that run, the one in each group whose durable log is the least up-to-date.
     Behind,
     /// All that are down.
     Down,
@@ -91,6 +97,16 @@ impl Selector {
         }
     }
 
+    /// The groups that it names.
+    pub fn groups(&self) -> Vec<u32> {
+        match self {
+            Selector::Group(group) => vec![*group],
+            Selector::Not(inner) | Selector::Any(_, inner) => inner.groups(),
+            Selector::Or(one, other) | Selector::And(one, other) => [one.groups(), other.groups()].concat(),
+            _ => Vec::new(),
+        }
+    }
+
     /// How many servers it asks for, if it says.
     pub fn asks_for(&self) -> u32 {
         match self {
@@ -119,6 +135,7 @@ impl fmt::Display for Selector {
             Selector::Leader => f.write_str("leader"),
             Selector::Followers => f.write_str("followers"),
             Selector::All => f.write_str("all"),
+            Selector::Group(group) => write!(f, "group({group})"),
             Selector::None => f.write_str("none"),
             Selector::MostDivergent => f.write_str("most-divergent"),
             Selector::MostUpToDate => f.write_str("most-up-to-date"),
@@ -169,6 +186,10 @@ fn parse(text: &str, depth: u32) -> Result<Selector, String> {
         let (one, other) = split(inner).ok_or(format!("`{text}`: write and(up, not(leader))"))?;
         return Ok(parse(one)?.and(parse(other)?));
     }
+    if let Some(number) = inside("group(") {
+        let group = number.trim().parse().map_err(|_| format!("`{text}`: `{number}` is not a number"))?;
+        return Ok(Selector::Group(group));
+    }
     if let Some(name) = text.strip_prefix('$') {
         return Ok(Selector::bound(name));
     }
@@ -188,8 +209,8 @@ fn parse(text: &str, depth: u32) -> Result<Selector, String> {
         _ => {
             return Err(format!(
                 "`{text}` names no servers; write S2, leader, followers, all, none, most-divergent, \
-                 most-up-to-date, behind, down, up, not(...), or(..., ...), and(..., ...), any(2, ...) or \
-                 $name"
+                 most-up-to-date, behind, down, up, not(...), or(..., ...), and(..., ...), any(2, ...), \
+                 group(2) or $name"
             ));
         }
     })
@@ -232,6 +253,8 @@ mod tests {
             Selector::Leader,
             Selector::Followers,
             Selector::All,
+            Selector::Group(2),
+            Selector::Group(2).and(Selector::Leader),
             Selector::None,
             Selector::MostDivergent,
             Selector::MostUpToDate,
@@ -251,6 +274,7 @@ mod tests {
     #[test]
     fn nonsense_is_refused_with_what_to_write() {
         assert!("leeder".parse::<Selector>().unwrap_err().contains("write S2, leader"));
+        assert!("group(two)".parse::<Selector>().unwrap_err().contains("not a number"));
         assert!("any(two, all)".parse::<Selector>().unwrap_err().contains("not a number"));
     }
 }

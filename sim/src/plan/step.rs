@@ -45,12 +45,12 @@ pub enum Act {
     },
     /// Start those that are down.
     Restart(Selector),
-    /// While fewer than so many run, start one that is down, drawn by the seed.
+    /// While fewer than so many of a group run, start one of it that is down, drawn by the seed.
     KeepUp {
         /// How many.
         at_least: u32,
     },
-    /// While fewer than so many are connected, connect one that is not, drawn by the seed.
+    /// While fewer than so many of a group are connected, connect one of it that is not, drawn by the seed.
     KeepConnected {
         /// How many.
         at_least: u32,
@@ -169,7 +169,7 @@ pub enum Act {
     },
     /// Ask the leader to hand its leadership over.
     Transfer {
-        /// To whom.
+        /// To whom: in each group that these are of, to the first of them.
         to: Selector,
     },
     /// Ask each of these that believes that it leads for an index to read at. What is answered is judged.
@@ -222,7 +222,7 @@ pub enum Step {
     Do(Act),
     /// Let time pass.
     Sleep(Span),
-    /// Wait until one of these leads.
+    /// Wait until one of these leads; where they are of several groups, one in each.
     WaitLeader {
         /// Of whom.
         of: Selector,
@@ -236,12 +236,13 @@ pub enum Step {
         /// How long to wait before looking.
         after: Span,
     },
-    /// All that run and can talk to a leader agree on the term, and stay in it for so long.
+    /// All of a group that run and can talk to a leader agree on the term, and stay in it for so long.
     ExpectStableTerm {
         /// How long.
         span: Span,
     },
-    /// Put a command into the log, again and again if need be, until it is applied on all of these.
+    /// Put a command into the log, again and again if need be, until it is applied on all of these: a command in each
+    /// group that these are of, one after the other.
     Agree {
         /// How many commands, one after the other.
         #[serde(default = "one")]
@@ -249,7 +250,7 @@ pub enum Step {
         /// Bytes in each, at least 16.
         #[serde(default)]
         size: u32,
-        /// Only servers of these are asked.
+        /// Only servers of these are asked. There must be some in each of the groups.
         #[serde(default = "all")]
         via: Selector,
         /// Who must apply it.
@@ -257,7 +258,7 @@ pub enum Step {
         /// Or it is a violation of progress. For each command.
         within: Span,
     },
-    /// Everything proposed under the tag is applied on all of these.
+    /// Everything proposed under the tag is applied on all of these that are of the group it was proposed to.
     ExpectCommitted {
         /// Which commands.
         tag: String,
@@ -357,7 +358,7 @@ pub enum Moment {
     },
     /// Each of these has a durable snapshot.
     Snapshot(Selector),
-    /// One of these leads.
+    /// One of these leads; where they are of several groups, one in each.
     LeaderAmong(Selector),
     /// A client has done so many of the operations that it was asked for, whatever came of them.
     Answered {

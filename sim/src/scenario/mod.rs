@@ -2,6 +2,7 @@
 
 pub mod kv;
 pub mod raft;
+pub mod shard;
 
 use crate::plan::Plan;
 use crate::raft::{Part, RaftSystem};

@@ -4,7 +4,7 @@
 //! A plan beyond these bounds does not run for ever or end the process: it is refused. Nor may one be run that no
 //! Raft could stand, for the laboratory would put the blame on Raft.
 
-use super::size::{least, most};
+use super::size::{Scope, least, most};
 use super::{PlanError, refuse};
 use crate::plan::{Act, Fault, Knobs, Moment, Op, Plan, Selector, Step, What};
 use labrpc::sim::{DiskWeather, Limits, NetWeather, Span, Spread, Tail};
@@ -49,8 +49,8 @@ pub(super) fn all(plan: &Plan) -> Outcome {
     bounds.disk("disk", &plan.disk)?;
     for (at, (node, ppm)) in plan.clocks.iter().enumerate() {
         let place = format!("clocks[{at}]");
-        if node.0 == 0 || node.0 > plan.servers {
-            return refuse(&place, format!("there is no {node} among {} servers", plan.servers));
+        if plan.group_of(*node).is_none() {
+            return refuse(&place, format!("there is no {node} among {} servers", plan.server_count()));
         }
         clock_rate(&place, *ppm)?;
     }
@@ -270,7 +270,7 @@ impl Bounds<'_> {
 
     /// Whom one waits for, or asks, must be somebody.
     fn somebody(&self, place: &str, who: &Selector) -> Outcome {
-        if most(who, self.plan.servers) == 0 {
+        if most(who, &Scope::all(self.plan)) == 0 {
             return refuse(place, format!("`{who}` is nobody"));
         }
         Ok(())
@@ -357,13 +357,22 @@ impl Bounds<'_> {
             return refuse("finale.within", why);
         }
         let Some(core) = &finale.core else { return Ok(()) };
-        let (most, needed) = (most(core, plan.servers), plan.majority());
-        if most < needed {
-            let count = if least(core, plan.servers) == most { "" } else { "at most " };
-            return refuse(
-                "finale.core",
-                format!("`{core}` are {count}{most} of {} servers; a majority is {needed}", plan.servers),
-            );
+        let needed = plan.majority();
+        // Of a group that it leaves out nothing is demanded.
+        if plan.groups > 1 && most(core, &Scope::all(plan)) == 0 {
+            return refuse("finale.core", format!("`{core}` is nobody"));
+        }
+        for group in 1..=plan.groups {
+            let scope = Scope::group(plan, group);
+            let most = most(core, &scope);
+            if most < needed && (most > 0 || plan.groups == 1) {
+                let count = if least(core, &scope) == most { "" } else { "at most " };
+                let of = if plan.groups == 1 { String::new() } else { format!(" of group {group}") };
+                return refuse(
+                    "finale.core",
+                    format!("`{core}` are {count}{most} of {} servers{of}; a majority is {needed}", plan.servers),
+                );
+            }
         }
         Ok(())
     }

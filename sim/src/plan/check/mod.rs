@@ -60,6 +60,13 @@ impl Plan {
         if self.servers == 0 || self.servers > MOST_SERVERS {
             return refuse("servers", format!("{} servers; there can be 1 to {MOST_SERVERS}", self.servers));
         }
+        if self.groups == 0 || self.server_count() > MOST_SERVERS {
+            let (groups, servers) = (self.groups, self.servers);
+            let why = format!(
+                "{groups} groups of {servers} servers; there is at least 1, and {MOST_SERVERS} servers in all"
+            );
+            return refuse("groups", why);
+        }
         if self.finale.converge && !self.knobs.noop {
             let why = "without knobs.noop, entries of an older term stay uncommitted until somebody sends a command: \
                        servers need not converge in silence";

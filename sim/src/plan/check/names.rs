@@ -34,7 +34,7 @@ impl<'a> Names<'a> {
                 return refuse(&format!("clients[{at}].ops"), why.into());
             }
         }
-        let nodes = plan.servers as usize + plan.clients.iter().filter(|client| client.is_kv()).count();
+        let nodes = plan.server_count() as usize + plan.clients.iter().filter(|client| client.is_kv()).count();
         if nodes >= MOST_SERVERS as usize {
             return refuse(
                 "clients",
@@ -46,7 +46,10 @@ impl<'a> Names<'a> {
     }
 
     fn selector(&self, place: &str, selector: &Selector) -> Result<(), PlanError> {
-        let servers = self.plan.servers;
+        let (servers, groups) = (self.plan.server_count(), self.plan.groups);
+        if let Some(group) = selector.groups().into_iter().find(|group| !(1..=groups).contains(group)) {
+            return refuse(place, format!("`{selector}`: there is no group {group} (there are {groups})"));
+        }
         if selector.largest() > servers || selector.asks_for() > servers {
             return refuse(place, format!("`{selector}` asks for more servers than there are ({servers})"));
         }
@@ -162,7 +165,8 @@ impl<'a> Names<'a> {
                 Ok(())
             }
             Act::KeepUp { at_least } | Act::KeepConnected { at_least } if *at_least > self.plan.servers => {
-                refuse(place, format!("there are only {} servers", self.plan.servers))
+                let in_each = if self.plan.groups == 1 { "" } else { " in a group" };
+                refuse(place, format!("there are only {} servers{in_each}", self.plan.servers))
             }
             Act::KeepUp { .. } | Act::KeepConnected { .. } => Ok(()),
             Act::Heal | Act::Net(_) | Act::Hush(_) => Ok(()),

@@ -35,6 +35,64 @@ fn what_is_impossible_is_refused_with_its_place() {
 }
 
 #[test]
+fn groups_are_counted_and_named_as_they_are() {
+    let several = |groups, change: fn(&mut Plan)| {
+        refused(|plan| {
+            plan.groups = groups;
+            change(plan);
+        })
+    };
+    let client = || Client { talks_to: Selector::All, from: Span::ZERO, ops: Vec::new() };
+    let cases: [(&str, String); 9] = [
+        ("groups: 0 groups of 3 servers", several(0, |_| {})),
+        ("groups: 22 groups of 3 servers", several(22, |_| {})),
+        ("groups: 4294967295 groups of 64 servers", several(u32::MAX, |plan| plan.servers = 64)),
+        (
+            "script[0]: `S10` asks for more servers than there are (9)",
+            several(3, |plan| _ = plan.crash(Selector::s(10))),
+        ),
+        ("script[0]: `group(4)`: there is no group 4", several(3, |plan| _ = plan.crash(Selector::Group(4)))),
+        (
+            "script[0]: `not(group(0))`: there is no group 0",
+            several(3, |plan| _ = plan.crash(Selector::Group(0).not())),
+        ),
+        (
+            "script[0]: there are only 3 servers in a group",
+            several(3, |plan| _ = plan.act(Act::KeepUp { at_least: 4 })),
+        ),
+        ("finale.core: `or(group(1), S4)` are 1 of 3 servers of group 2; a majority is 2", {
+            several(3, |plan| plan.finale.core = Some(Selector::Group(1).or(Selector::s(4))))
+        }),
+        ("finale.core: `none` is nobody", several(3, |plan| plan.finale.core = Some(Selector::None))),
+    ];
+    for (expected, found) in cases {
+        assert!(found.starts_with(expected), "{found}");
+    }
+    let mut plan = Plan { groups: 21, ..Plan::default() };
+    assert_eq!(plan.check(), Ok(()));
+    plan.clients.push(client());
+    assert!(plan.check().unwrap_err().to_string().starts_with("clients: 64 servers and clients in all"));
+}
+
+#[test]
+fn a_plan_of_several_groups_says_who_is_where() {
+    let mut plan = Plan { groups: 3, ..Plan::new("x", 1, 3) };
+    let ids = |range: std::ops::RangeInclusive<u32>| range.map(NodeId).collect::<Vec<_>>();
+    assert_eq!((plan.all_servers(), plan.group_ids(2), plan.majority()), (ids(1..=9), ids(4..=6), 2));
+    let of = [0, 1, 3, 4, 9, 10].map(|n| plan.group_of(NodeId(n)));
+    assert_eq!(of, [None, Some(1), Some(1), Some(2), Some(3), None]);
+    plan.finale.core = Some(plan.majority_of_each());
+    plan.clocks.push((NodeId(9), 1_000_000));
+    assert_eq!(Plan::from_json(&plan.to_json()), Ok(plan.clone()));
+    // A group may be left to itself.
+    plan.finale.core = Some(Selector::Group(2).any(2));
+    assert_eq!(plan.check(), Ok(()));
+    // Plans of one group are written as they always were.
+    assert!(plan.to_json().contains("\"groups\": 3") && !Plan::default().to_json().contains("groups"));
+    assert_eq!(Plan::default().majority_of_each(), Selector::All.any(2));
+}
+
+#[test]
 fn what_does_not_parse_is_refused_with_line_and_field() {
     let plan = Plan::default().to_json().replace("\"300ms\"", "\"soon\"");
     let error = Plan::from_json(&plan).unwrap_err().to_string();
@@ -89,7 +147,7 @@ fn knobs_are_within_bounds() {
     refuses("knobs.client_timeout", |plan| plan.knobs.client_timeout = Span::ZERO);
     refuses("knobs.client_timeout", |plan| plan.knobs.client_timeout = AGES);
     refuses("knobs.client_patience", |plan| plan.knobs.client_patience = Span::ZERO);
-    refuses("hush", |plan| _ = plan.act(Act::Hush(AGES)));
+    refuses("script[0].hush", |plan| _ = plan.act(Act::Hush(AGES)));
 }
 
 #[test]

@@ -162,14 +162,14 @@ fn isolated_write(draw: &mut Draw) -> Plan {
     plan
 }
 
-/// The log takes an entry in about twenty milliseconds, and each client asks again after fifty.
+/// The log takes an entry in about twenty milliseconds, and each client asks again after fifty. Five seconds are enough.
 fn impatient_clients(draw: &mut Draw) -> Plan {
     let mut plan = stage(draw, 3);
     (plan.knobs.max_entries, plan.knobs.max_inflight) = (Some(1), 1);
     (plan.knobs.client_timeout, plan.knobs.client_patience) = (Span::millis(200), Span::secs(60));
     plan.net.delay = Spread::millis(8, 12);
     plan.clients = Load { pause: Span::ZERO, ..Load::of(12, 20) }.draw(draw, 1);
-    plan.lead(1).then(Step::AwaitClients { within: Span::secs(60) });
+    plan.lead(1).then(Step::AwaitClients { within: Span::secs(20) });
     plan
 }
 

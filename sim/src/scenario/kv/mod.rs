@@ -4,7 +4,7 @@
 mod directed;
 mod load;
 mod ours;
-mod usual;
+pub(in crate::scenario) mod usual;
 
 use super::raft::{Draw, ELECTION, unreliable};
 use super::{Scenario, Suite};

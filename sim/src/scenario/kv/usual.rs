@@ -227,7 +227,7 @@ pub(super) fn idle(talks_to: &[Selector]) -> Vec<Client> {
     talks_to.iter().map(|to| Client { talks_to: to.clone(), from: Span::ZERO, ops: Vec::new() }).collect()
 }
 
-pub(super) fn answered(plan: &mut Plan, client: u32, count: u32) {
+pub(in crate::scenario) fn answered(plan: &mut Plan, client: u32, count: u32) {
     let event = Moment::Answered { client, count };
     plan.then(Step::Await { event, within: Span::secs(40), or: Otherwise::Violation });
 }

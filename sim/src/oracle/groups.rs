@@ -1,0 +1,235 @@
+//! One oracle for each group, and who is told what.
+//!
+//! A group is a Raft of its own: what is committed in one says nothing about another. So each has an oracle that knows
+//! its servers and no others. A fact goes to the group of the server that it is about; a message that is sent to that
+//! of its sender, one that arrives to that of its receiver, and where that end is a client, to that of the other.
+
+use super::{Fact, Known, MARKS, Oracle, Violation};
+use crate::plan::Plan;
+use crate::raft::RaftSystem;
+use labrpc::sim::{NodeSet, Packet, Stamp};
+use labrpc::{NodeId, Time};
+
+/// Which of the groups.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GroupAt(usize);
+
+impl GroupAt {
+    /// The first: of whatever belongs to no server.
+    pub const FIRST: GroupAt = GroupAt(0);
+
+    /// Where it stands among the groups, from 0.
+    pub fn slot(self) -> usize {
+        self.0
+    }
+
+    /// As a word of a report.
+    pub fn word(self) -> u64 {
+        self.0 as u64
+    }
+
+    /// And back.
+    pub fn of_word(word: u64) -> GroupAt {
+        GroupAt(word as usize)
+    }
+}
+
+/// The messages that a group has part in, for those who judge whether they are too many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Messages {
+    /// Between its servers, and between them and clients, either way.
+    pub own: u64,
+    /// From its servers to those of other groups.
+    pub across: u64,
+    /// How many servers these other groups have.
+    pub others: u32,
+    /// How many clients have part in its messages.
+    pub clients: u32,
+    /// Entries committed in all groups together: any of them may be what a message across is for.
+    pub work: u64,
+}
+
+/// What was counted of one group.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    own: u64,
+    across: u64,
+    clients: NodeSet,
+}
+
+/// Who is in which group, and what each group sends.
+struct Counts {
+    /// In each group.
+    servers: u32,
+    groups: Vec<Count>,
+}
+
+impl Counts {
+    /// The group of a server. None: the node is no server.
+    fn group_of(&self, node: NodeId) -> Option<GroupAt> {
+        let at = (node.0.checked_sub(1)? / self.servers) as usize;
+        (at < self.groups.len()).then_some(GroupAt(at))
+    }
+
+    fn sent(&mut self, packet: &Packet) {
+        match (self.group_of(packet.from), self.group_of(packet.to)) {
+            (Some(from), Some(to)) if from != to => self.groups[from.0].across += 1,
+            (Some(group), Some(_)) => self.groups[group.0].own += 1,
+            (Some(group), None) => self.with_client(group, packet.to),
+            (None, Some(group)) => self.with_client(group, packet.from),
+            (None, None) => {}
+        }
+    }
+
+    fn with_client(&mut self, group: GroupAt, client: NodeId) {
+        let count = &mut self.groups[group.0];
+        count.own += 1;
+        count.clients.insert(client);
+    }
+
+    fn messages(&self, group: GroupAt, work: u64) -> Messages {
+        let Count { own, across, clients } = self.groups[group.0];
+        let others = (self.groups.len() as u32 - 1) * self.servers;
+        Messages { own, across, others, clients: clients.len() as u32, work }
+    }
+}
+
+/// See the module.
+pub struct Oracles {
+    groups: Vec<Oracle>,
+    counts: Counts,
+    /// Clients of a key/value service.
+    clients: u32,
+    /// When the last fact was told.
+    pub stamp: Stamp,
+}
+
+impl Oracles {
+    /// The oracles for one run of that system.
+    pub fn new(plan: &Plan, system: &dyn RaftSystem) -> Oracles {
+        Oracles {
+            groups: (1..=plan.groups).map(|group| Oracle::new(plan, group, system)).collect(),
+            counts: Counts { servers: plan.servers, groups: vec![Count::default(); plan.groups as usize] },
+            clients: plan.clients.iter().filter(|client| client.is_kv()).count() as u32,
+            stamp: Stamp { at: Time::ZERO, nth: 0 },
+        }
+    }
+
+    /// The group of a server. None: the node is no server.
+    #[inline]
+    pub fn group_of(&self, node: NodeId) -> Option<GroupAt> {
+        if self.groups.len() == 1 {
+            return self.groups[0].known.is_server(node).then_some(GroupAt::FIRST);
+        }
+        self.counts.group_of(node)
+    }
+
+    /// The group that a message is told to: that of its `first` end, or else of the `other`.
+    fn group_of_ends(&self, first: NodeId, other: NodeId) -> GroupAt {
+        if self.groups.len() == 1 {
+            return GroupAt::FIRST;
+        }
+        self.group_of(first).or_else(|| self.group_of(other)).unwrap_or(GroupAt::FIRST)
+    }
+
+    /// What is known of a group.
+    pub fn known(&self, group: GroupAt) -> &Known {
+        &self.groups[group.0].known
+    }
+
+    /// What is known of the group of a server.
+    ///
+    /// # Panics
+    /// If the node is no server.
+    pub fn known_of(&self, node: NodeId) -> &Known {
+        self.known(self.group_of(node).expect("only servers are asked about"))
+    }
+
+    /// Something has happened in a group. The first invariant that does not hold any more is returned.
+    #[inline]
+    pub fn learn(&mut self, group: GroupAt, stamp: Stamp, fact: &Fact<'_>) -> Option<Violation> {
+        self.stamp = stamp;
+        let violation = self.groups[group.0].learn(stamp, fact)?;
+        Some(self.named(group.0, violation))
+    }
+
+    /// A message was sent.
+    pub fn sent(&mut self, stamp: Stamp, packet: &Packet, fact: &Fact<'_>) -> Option<Violation> {
+        if self.groups.len() > 1 {
+            self.counts.sent(packet);
+        }
+        self.learn(self.group_of_ends(packet.from, packet.to), stamp, fact)
+    }
+
+    /// A message has arrived.
+    pub fn delivered(&mut self, stamp: Stamp, packet: &Packet, fact: &Fact<'_>) -> Option<Violation> {
+        self.learn(self.group_of_ends(packet.to, packet.from), stamp, fact)
+    }
+
+    /// The run is over, in which so many messages were sent in all.
+    pub fn at_end(&mut self, stamp: Stamp, messages: u64) -> Option<Violation> {
+        let (work, alone) = (self.commits(), self.groups.len() == 1);
+        (0..self.groups.len()).find_map(|at| {
+            let messages = if alone {
+                Messages { own: messages, across: 0, others: 0, clients: self.clients, work }
+            } else {
+                self.counts.messages(GroupAt(at), work)
+            };
+            let violation = self.groups[at].at_end(stamp, &messages);
+            violation.map(|violation| self.named(at, violation))
+        })
+    }
+
+    /// Where there are several groups, a violation says in which one it was seen.
+    fn named(&self, at: usize, mut violation: Violation) -> Violation {
+        if self.groups.len() > 1 {
+            violation.detail = format!("group {}: {}", at + 1, violation.detail);
+        }
+        violation
+    }
+
+    /// Entries committed, in all groups together.
+    pub fn commits(&self) -> u64 {
+        self.groups.iter().map(|oracle| oracle.known.commit().0).sum()
+    }
+
+    /// How often each mark was reached in all groups together, in the order of [`MARKS`].
+    pub fn marks(&self) -> Vec<u32> {
+        let mut sum = vec![0; MARKS.len()];
+        for oracle in &self.groups {
+            sum.iter_mut().zip(oracle.marks.counts()).for_each(|(sum, count)| *sum += count);
+        }
+        sum
+    }
+
+    /// Checks that could not be made in some group, since the implementation does not tell enough.
+    pub fn not_checked(&self, explains: bool) -> Vec<&'static str> {
+        let mut missing = Vec::new();
+        for id in self.groups.iter().flat_map(|oracle| oracle.not_checked(explains)) {
+            if !missing.contains(&id) {
+                missing.push(id);
+            }
+        }
+        missing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{node, packet};
+    use super::*;
+
+    /// Two groups of three; nodes 7 and 8 are clients.
+    #[test]
+    fn messages_count_for_the_groups_that_have_part_in_them() {
+        let mut counts = Counts { servers: 3, groups: vec![Count::default(); 2] };
+        let of = [0, 1, 3, 4, 6, 7].map(|n| counts.group_of(node(n)).map(GroupAt::slot));
+        assert_eq!(of, [None, Some(0), Some(0), Some(1), Some(1), None]);
+        for (from, to) in [(1, 2), (3, 1), (1, 4), (2, 6), (3, 6), (4, 1), (7, 4), (4, 7), (7, 8)] {
+            counts.sent(&packet(from, to));
+        }
+        let messages = |own, across, clients| Messages { own, across, others: 3, clients, work: 9 };
+        assert_eq!(counts.messages(GroupAt(0), 9), messages(2, 3, 0));
+        assert_eq!(counts.messages(GroupAt(1), 9), messages(2, 1, 1));
+    }
+}

@@ -1,0 +1,223 @@
+//! Who has which shard, from what servers say as they apply it.
+//!
+//! A server that restarts says everything again, and the servers of a group say it one after the other: what counts is
+//! when somebody in the group says it first, for by then the group's log says so. A shard is somebody's or on its way.
+//! It is made once; it is frozen by whoever serves it; it goes on as it was frozen, sessions and all, somewhere; and
+//! the frozen copy goes when, and only when, it has arrived.
+
+use labrpc::{Event, ShardChange, Time};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What of a frozen copy is known.
+#[derive(Clone, Debug)]
+struct Copy {
+    hash: u64,
+    /// Since when somebody else has it.
+    arrived: Option<Time>,
+    /// It is gone.
+    deleted: bool,
+}
+
+/// A frozen copy: whose, with which configuration, of which shard.
+type CopyId = (u64, u64, u32);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Ownership {
+    /// The last configuration that each group has adopted.
+    adopted: BTreeMap<u64, u64>,
+    /// Shards that were ever made.
+    made: BTreeSet<u32>,
+    /// Who serves them.
+    serves: BTreeMap<u32, u64>,
+    frozen: BTreeMap<CopyId, Copy>,
+    /// What was said: of which group, which shard, with which configuration, what.
+    said: BTreeMap<(u64, u32, u64, &'static str), ShardChange>,
+    /// How often a shard has come from another group.
+    pub moves: u64,
+}
+
+/// Fine, or what is wrong.
+type Verdict = Result<(), String>;
+
+impl Ownership {
+    /// A server says something.
+    pub fn learn(&mut self, event: &Event, now: Time) -> Verdict {
+        match event {
+            Event::ConfigAdopted { group, config } => self.adopts(*group, *config),
+            Event::Shard { group, shard, config, change } => {
+                let key = (*group, *shard, *config, event.name());
+                match self.said.get(&key) {
+                    Some(said) if said == change => Ok(()),
+                    Some(said) => Err(format!(
+                        "group {group} does not agree on shard {shard} with configuration {config}: {said:?}, {change:?}"
+                    )),
+                    None => {
+                        self.said.insert(key, change.clone());
+                        self.changes(*group, *shard, *config, change, now)
+                    }
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn adopts(&mut self, group: u64, config: u64) -> Verdict {
+        let last = self.adopted.entry(group).or_insert(0);
+        if config > *last + 1 {
+            return Err(format!("group {group} goes from configuration {last} to {config} and leaves some out"));
+        }
+        *last = config.max(*last);
+        Ok(())
+    }
+
+    fn changes(&mut self, group: u64, shard: u32, config: u64, change: &ShardChange, now: Time) -> Verdict {
+        let serves = self.serves.get(&shard).copied();
+        match change {
+            ShardChange::Created => {
+                if !self.made.insert(shard) {
+                    return Err(format!("group {group} begins shard {shard} empty with configuration {config}, which is not new"));
+                }
+                self.serves.insert(shard, group);
+            }
+            ShardChange::Frozen { hash, .. } => {
+                if serves != Some(group) {
+                    return Err(format!("group {group} freezes shard {shard} with configuration {config}; {}", whose(serves)));
+                }
+                self.serves.remove(&shard);
+                self.frozen.insert((group, config, shard), Copy { hash: *hash, arrived: None, deleted: false });
+            }
+            ShardChange::Installed { from, frozen, hash } => {
+                let what = format!("group {group} installs shard {shard} with configuration {config}");
+                if serves.is_some() {
+                    return Err(format!("{what}; {}", whose(serves)));
+                }
+                let Some(copy) = self.frozen.get_mut(&(*from, *frozen, shard)) else {
+                    return Err(format!("{what}, from group {from}, which has not frozen it with configuration {frozen}"));
+                };
+                if copy.deleted || copy.arrived.is_some() {
+                    return Err(format!("{what}, from a copy of group {from} that was used before"));
+                }
+                if copy.hash != *hash {
+                    return Err(format!("{what}, and it is not what group {from} froze, sessions included"));
+                }
+                copy.arrived = Some(now);
+                self.serves.insert(shard, group);
+                self.moves += u64::from(group != *from);
+            }
+            ShardChange::Deleted => {
+                let copy = self.frozen.get_mut(&(group, config, shard));
+                match copy {
+                    Some(copy) if copy.arrived.is_some() => copy.deleted = true,
+                    _ => {
+                        return Err(format!(
+                            "group {group} deletes what it froze of shard {shard} with configuration {config}, and nobody has it"
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The run is over, and was quiet at its end: what has arrived long ago is not kept.
+    pub fn at_end(&self, now: Time, patience: Duration) -> Verdict {
+        let kept = self.frozen.iter().find(|(_, copy)| {
+            !copy.deleted && copy.arrived.is_some_and(|arrived| arrived + patience < now)
+        });
+        match kept {
+            Some(((group, config, shard), _)) => Err(format!(
+                "group {group} still holds what it froze of shard {shard} with configuration {config}, which arrived long ago"
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+fn whose(serves: Option<u64>) -> String {
+    serves.map_or("nobody serves it".into(), |group| format!("group {group} serves it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tells of changes of shard 7, one a second.
+    #[derive(Default)]
+    struct Story(Ownership, u64);
+
+    impl Story {
+        fn says(&mut self, group: u64, config: u64, change: ShardChange) -> Verdict {
+            self.1 += 1;
+            self.0.learn(&Event::Shard { group, shard: 7, config, change }, self.now())
+        }
+
+        fn now(&self) -> Time {
+            Time::from_nanos(self.1 * 1_000_000_000)
+        }
+
+        fn begun() -> Story {
+            let mut story = Story::default();
+            story.says(2, 1, ShardChange::Created).unwrap();
+            story
+        }
+
+        fn frozen(hash: u64) -> Story {
+            let mut story = Story::begun();
+            story.says(2, 2, ShardChange::Frozen { to: Some(3), hash }).unwrap();
+            story
+        }
+    }
+
+    fn installed(hash: u64) -> ShardChange {
+        ShardChange::Installed { from: 2, frozen: 2, hash }
+    }
+
+    #[test]
+    fn a_shard_moves_and_its_copy_goes_when_it_has_arrived() {
+        let mut story = Story::frozen(5);
+        assert_eq!(story.says(3, 2, installed(5)), Ok(()));
+        assert_eq!(story.says(3, 2, installed(5)), Ok(()), "another server of the group says it too");
+        assert_eq!(story.0.moves, 1);
+        assert!(story.0.at_end(story.now() + Duration::from_secs(60), Duration::from_secs(10)).is_err());
+        assert_eq!(story.says(2, 2, ShardChange::Deleted), Ok(()));
+        assert_eq!(story.0.at_end(story.now() + Duration::from_secs(60), Duration::from_secs(10)), Ok(()));
+    }
+
+    #[test]
+    fn it_arrives_as_it_was_frozen_and_once() {
+        assert!(Story::frozen(5).says(3, 2, installed(6)).unwrap_err().contains("not what group 2 froze"));
+        let mut story = Story::frozen(5);
+        story.says(3, 2, installed(5)).unwrap();
+        assert!(story.says(4, 2, installed(5)).unwrap_err().contains("group 3 serves it"));
+        assert!(Story::begun().says(3, 2, installed(5)).unwrap_err().contains("group 2 serves it"));
+    }
+
+    #[test]
+    fn nobody_makes_or_freezes_what_is_not_theirs() {
+        assert!(Story::begun().says(3, 2, ShardChange::Created).unwrap_err().contains("not new"));
+        let freeze = ShardChange::Frozen { to: Some(2), hash: 1 };
+        assert!(Story::begun().says(3, 2, freeze).unwrap_err().contains("group 2 serves it"));
+    }
+
+    #[test]
+    fn what_nobody_else_has_is_not_deleted() {
+        assert!(Story::frozen(5).says(2, 2, ShardChange::Deleted).unwrap_err().contains("nobody has it"));
+        assert!(Story::begun().says(2, 1, ShardChange::Deleted).is_err());
+    }
+
+    #[test]
+    fn the_servers_of_a_group_agree() {
+        let mut story = Story::frozen(5);
+        assert!(story.says(2, 2, ShardChange::Frozen { to: Some(3), hash: 6 }).unwrap_err().contains("does not agree"));
+    }
+
+    #[test]
+    fn configurations_are_adopted_one_after_the_other() {
+        let mut ownership = Ownership::default();
+        let mut adopt = |config| ownership.learn(&Event::ConfigAdopted { group: 2, config }, Time::ZERO);
+        assert_eq!([1, 2, 1, 2, 3].map(&mut adopt), [const { Ok(()) }; 5], "a server that restarts says it again");
+        assert!(adopt(5).unwrap_err().contains("leaves some out"));
+    }
+}
