@@ -357,7 +357,7 @@ fn late_followers(bug: Option<Bug>) -> Result<usize, String> {
         town.configure(|clerk| join(clerk, 1)).await;
         town.client(Patience::default(), |clerk| write_all(clerk, 1)).await;
         let leader = town.groups[0].leader().expect("somebody has just acknowledged");
-        let [late, _] = late_and_deaf(leader, Span::millis(60));
+        let [late, _] = late_and_deaf(leader, Span::millis(150));
         lab.order(Order::AddRule(late));
         let patience = Patience { attempt: ms(1_000), ..Patience::default() };
         let clients: Vec<_> =
