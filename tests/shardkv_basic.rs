@@ -3,7 +3,7 @@
 
 mod world;
 
-use labrpc::sim::{Command as Order, Lab, NetWeather};
+use labrpc::sim::{Command as Order, Lab, NetWeather, Span};
 use labrpc::{Env, NodeId, Rng};
 use shardlab::kvraft::{Expect, Reply as KvReply};
 use shardlab::raft::Node;
@@ -12,7 +12,7 @@ use shardlab::shardkv::{self, Bug, Clerk, Config, Failure, Patience, Settings, T
 use shardlab::shardmaster::{self, GroupId, Reply, ShardId};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use world::{Cluster, Parts, Service, lossy_replies, run};
+use world::{Cluster, Parts, Service, late_and_deaf, lossy_replies, run};
 
 const SHARDS: u32 = 8;
 const GROUPS: u32 = 3;
@@ -320,24 +320,67 @@ fn storm(seed: u64, bug: Option<Bug>) -> Result<usize, String> {
         }
         lab.sleep(ms(2_000)).await;
         come_to_rest(&town, &lab).await?;
-        let (mut surely, mut perhaps) = (Vec::new(), Vec::new());
-        for (sure, unsure) in outcomes {
-            surely.extend(sure);
-            perhaps.extend(unsure);
-        }
-        // A third of all answers are lost, and a scan needs one of each shard.
-        let patience = Patience { deadline: ms(20_000), ..patience };
-        let all = town.client(patience, |mut clerk| async move { clerk.scan("t", 1_000).await });
-        let scanned = all.await.map_err(|failure| format!("the scan: {failure}"))?;
-        let values: Vec<u8> = scanned.items.iter().flat_map(|(_, value)| value.to_vec()).collect();
-        let values = String::from_utf8(values).unwrap();
-        let count = |token: &String| values.matches(token.as_str()).count();
-        match (surely.iter().find(|token| count(token) != 1), perhaps.iter().find(|token| count(token) > 1)) {
-            (Some(token), _) => Err(format!("{token} was acknowledged and is there {} times", count(token))),
-            (_, Some(token)) => Err(format!("{token} is there {} times", count(token))),
-            _ => Ok(surely.len()),
-        }
+        account(&town, outcomes, patience).await
     })
+}
+
+/// Tokens that were acknowledged must be there once, others at most once. How many were.
+async fn account(
+    town: &Town,
+    outcomes: Vec<(Vec<String>, Vec<String>)>,
+    patience: Patience,
+) -> Result<usize, String> {
+    let (mut surely, mut perhaps) = (Vec::new(), Vec::new());
+    for (sure, unsure) in outcomes {
+        surely.extend(sure);
+        perhaps.extend(unsure);
+    }
+    // A third of all answers may be lost, and a scan needs one of each shard.
+    let patience = Patience { deadline: ms(20_000), ..patience };
+    let all = town.client(patience, |mut clerk| async move { clerk.scan("t", 1_000).await });
+    let scanned = all.await.map_err(|failure| format!("the scan: {failure}"))?;
+    let values: Vec<u8> = scanned.items.iter().flat_map(|(_, value)| value.to_vec()).collect();
+    let values = String::from_utf8(values).unwrap();
+    let count = |token: &String| values.matches(token.as_str()).count();
+    match (surely.iter().find(|token| count(token) != 1), perhaps.iter().find(|token| count(token) > 1)) {
+        (Some(token), _) => Err(format!("{token} was acknowledged and is there {} times", count(token))),
+        (_, Some(token)) => Err(format!("{token} is there {} times", count(token))),
+        _ => Ok(surely.len()),
+    }
+}
+
+/// The followers of a group answer late, so commands stand in its log for long, some behind the configuration that takes away
+/// what they are about.
+fn late_followers(bug: Option<Bug>) -> Result<usize, String> {
+    run(4, NetWeather::default(), move |lab| async move {
+        let town = Town::start(&lab, 1 << 20, bug);
+        town.configure(|clerk| join(clerk, 1)).await;
+        town.client(Patience::default(), |clerk| write_all(clerk, 1)).await;
+        let leader = town.groups[0].leader().expect("somebody has just acknowledged");
+        let [late, _] = late_and_deaf(leader, Span::millis(150));
+        lab.order(Order::AddRule(late));
+        let patience = Patience { attempt: ms(1_000), ..Patience::default() };
+        let clients: Vec<_> =
+            (0..8).map(|client| town.client(patience, move |clerk| tokens(clerk, client, 12))).collect();
+        let (moving, beside) = (town.clone(), lab.clone());
+        lab.spawn(async move {
+            for number in [2, 3] {
+                beside.sleep(ms(400)).await;
+                moving.configure(move |clerk| join(clerk, number)).await;
+            }
+        });
+        let outcomes = futures::future::join_all(clients).await;
+        account(&town, outcomes, patience).await
+    })
+}
+
+#[test]
+fn a_command_behind_the_configuration_that_takes_its_shard_away_goes_where_the_shard_goes() {
+    assert_eq!(late_followers(None), Ok(96));
+    if cfg!(feature = "zoo") {
+        let lost = late_followers(Some(Bug::ServeAfterHandoff)).unwrap_err();
+        assert!(lost.contains("was acknowledged and is there 0 times"), "{lost}");
+    }
 }
 
 /// All groups come to the last configuration with nothing under way, and all servers of each to the same state.

@@ -266,6 +266,25 @@ mod tests {
     }
 
     #[test]
+    fn a_session_from_elsewhere_is_as_good_as_any_and_does_not_go_for_itself() {
+        let mut sessions = sessions();
+        for id in [7, 8] {
+            assert_eq!(sessions.judge(Index(1), SessionId(id), 1), Verdict::Unheard);
+            sessions.admit(SessionId(id), 2);
+            sessions.record(Index(1), SessionId(id), 1, 5);
+        }
+        sessions.admit(SessionId(6), 2);
+        sessions.record(Index(2), SessionId(6), 3, 9);
+        let verdicts = [6, 7, 8].map(|id| sessions.judge(Index(3), SessionId(id), 3));
+        assert_eq!(verdicts, [Verdict::Duplicate(Index(2), 9), Verdict::Expired, Verdict::Fresh]);
+        assert_eq!(
+            reloaded(&sessions).judge(Index(3), SessionId(5), 1),
+            Verdict::Expired,
+            "7 was forgotten before"
+        );
+    }
+
+    #[test]
     fn a_snapshot_holds_what_was_done_and_its_reply() {
         let mut sessions = sessions();
         let id = sessions.register(Index(1), 10);

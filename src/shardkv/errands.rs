@@ -31,7 +31,8 @@ pub struct Timing {
     pub poll: Duration,
     /// Before a group is asked again that could not answer.
     pub pause: Duration,
-    /// With the servers of another group, or of the controller.
+    /// With the servers of another group, or of the controller. When the deadline has passed in vain, the next attempts
+    /// are twice as long: from where answers always come too late, they would never come.
     pub patience: Patience,
 }
 
@@ -39,11 +40,19 @@ impl Default for Timing {
     /// For a local network.
     fn default() -> Timing {
         let patience = Patience {
-            deadline: Duration::from_secs(5),
+            deadline: Duration::from_secs(2),
             attempt: Duration::from_millis(250),
             ..Patience::default()
         };
         Timing { poll: Duration::from_millis(100), pause: Duration::from_millis(30), patience }
+    }
+}
+
+impl Timing {
+    /// Nobody has answered in time.
+    fn wait_longer<M: StateMachine>(&mut self, clerk: &mut Clerk<M>) {
+        self.patience.attempt = (self.patience.attempt * 2).min(self.patience.deadline);
+        clerk.set_patience(self.patience);
     }
 }
 
@@ -160,7 +169,7 @@ impl Migration {
                 let mut clerk = self.clerk(None, &self.masters, shardmaster::KINDS);
                 let latest = bug!(self, SkipConfigs);
                 Box::pin(async move {
-                    let config = next_config(&env, &mut clerk, (num.next(), latest), shards, timing.poll).await;
+                    let config = next_config(&env, &mut clerk, (num.next(), latest), shards, timing).await;
                     Finished { task, asked: None, leader: clerk.favourite(), command: Command::Adopt(config) }
                 })
             }
@@ -170,9 +179,9 @@ impl Migration {
                 let early = bug!(self, DeleteBeforeInstall);
                 Box::pin(async move {
                     let of = (shard, source.config);
-                    let (total, piece) = pull(&env, &mut clerk, of, offset, timing.pause).await;
+                    let (total, piece) = pull(&env, &mut clerk, of, offset, timing).await;
                     if early && offset + piece.len() as u64 >= total {
-                        delete(&env, &mut clerk, of, timing.pause).await;
+                        delete(&env, &mut clerk, of, timing).await;
                     }
                     let command = Command::Install { shard, config, offset, total, piece };
                     Finished { task, asked, leader: clerk.favourite(), command }
@@ -182,7 +191,7 @@ impl Migration {
                 let (asked, config) = (Some(source.group), source.config);
                 let mut clerk = self.clerk(asked, &source.servers, MIGRATION_KINDS);
                 Box::pin(async move {
-                    delete(&env, &mut clerk, (shard, config), timing.pause).await;
+                    delete(&env, &mut clerk, (shard, config), timing).await;
                     let command = Command::Confirm { shard, config };
                     Finished { task, asked, leader: clerk.favourite(), command }
                 })
@@ -237,18 +246,21 @@ async fn next_config(
     clerk: &mut Clerk<ShardMaster>,
     (num, latest): (ConfigNum, bool),
     shards: usize,
-    poll: Duration,
+    mut timing: Timing,
 ) -> ShardConfig {
     loop {
         let asked = shardmaster::Query((!latest).then_some(num));
-        // A number that is not given yet brings the latest.
-        if let Ok((_, config)) = clerk.query(asked).await
-            && (config.num == num || latest && config.num > num)
-            && config.shards.len() == shards
-        {
-            return config;
+        match clerk.query(asked).await {
+            Ok((_, config)) => {
+                // A number that is not given yet brings the latest.
+                let is_it = config.num == num || latest && config.num > num;
+                if is_it && config.shards.len() == shards {
+                    return config;
+                }
+            }
+            Err(_) => timing.wait_longer(clerk),
         }
-        env.sleep(poll).await;
+        env.sleep(timing.poll).await;
     }
 }
 
@@ -258,22 +270,26 @@ async fn pull(
     clerk: &mut Clerk<ShardKv>,
     (shard, config): (ShardId, ConfigNum),
     offset: u64,
-    pause: Duration,
+    mut timing: Timing,
 ) -> (u64, Bytes) {
     loop {
-        if let Ok((_, Answer::Piece { total, piece })) = clerk.query(Query::Pull { shard, config, offset }).await {
-            return (total, piece);
+        match clerk.query(Query::Pull { shard, config, offset }).await {
+            Ok((_, Answer::Piece { total, piece })) => return (total, piece),
+            Ok(_) => {}
+            Err(_) => timing.wait_longer(clerk),
         }
-        env.sleep(pause).await;
+        env.sleep(timing.pause).await;
     }
 }
 
 /// Tells a group to delete its copy of a shard until it has.
-async fn delete(env: &Env, clerk: &mut Clerk<ShardKv>, (shard, config): (ShardId, ConfigNum), pause: Duration) {
+async fn delete(env: &Env, clerk: &mut Clerk<ShardKv>, (shard, config): (ShardId, ConfigNum), mut timing: Timing) {
     loop {
-        if let Ok((_, Reply::Changed(_))) = clerk.tell(Command::Delete { shard, config }).await {
-            return;
+        match clerk.tell(Command::Delete { shard, config }).await {
+            Ok((_, Reply::Changed(_))) => return,
+            Ok(_) => {}
+            Err(_) => timing.wait_longer(clerk),
         }
-        env.sleep(pause).await;
+        env.sleep(timing.pause).await;
     }
 }

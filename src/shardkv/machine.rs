@@ -217,7 +217,8 @@ impl ShardKv {
             && let Some(frozen) = self.frozen.remove(&(shard, source.config))
         {
             let content = Shard::load(&frozen.content).expect("it was made by `save`");
-            return self.serve(shard, content, &source);
+            self.serve(shard, content, &source);
+            return self.say_deleted(shard, source.config);
         }
         if bug!(self, ServeBeforeData) {
             self.owned.insert(shard, Shard::empty());
@@ -274,10 +275,14 @@ impl ShardKv {
         }
         let gone = self.frozen.remove(&(shard, config)).is_some();
         if gone {
-            let change = ShardChange::Deleted;
-            self.events.push(Event::Shard { group: self.config.group.0, shard: shard.0, config: config.0, change });
+            self.say_deleted(shard, config);
         }
         Reply::Changed(gone)
+    }
+
+    fn say_deleted(&mut self, shard: ShardId, config: ConfigNum) {
+        let change = ShardChange::Deleted;
+        self.events.push(Event::Shard { group: self.config.group.0, shard: shard.0, config: config.0, change });
     }
 
     fn pull(&self, shard: ShardId, config: ConfigNum, offset: u64) -> Answer {

@@ -299,6 +299,13 @@ fn what_belongs_to_nobody_stays_where_it_was_until_somebody_gets_it() {
         two.restart();
     }
     assert_eq!(one.get(0), value("x", 1), "it has it already");
+    let of_shard = |event: &Event| match event {
+        Event::Shard { shard: 0, config, .. } => Some((event.name(), *config)),
+        _ => None,
+    };
+    let told: Vec<_> = one.events.iter().filter_map(of_shard).collect();
+    let back = [("shard-installed", 4), ("shard-deleted", 2)];
+    assert_eq!(told, [&[("shard-created", 1), ("shard-frozen", 2)], &back[..]].concat());
     for shard in 1..SHARDS {
         two.fetch(shard, &one);
         assert_eq!(two.get(shard), value("x", 1));
