@@ -88,6 +88,13 @@ impl Env {
         }
     }
 
+    /// A number that nobody else gets on this boot: 1, 2, and so on.
+    pub fn unique(&self) -> u64 {
+        match &self.backend {
+            Backend::Sim(env) => env.unique(),
+        }
+    }
+
     /// The stream of randomness for one purpose on this boot. Asking twice gives the same stream twice.
     pub fn rng(&self, purpose: &str) -> Rng {
         match &self.backend {

@@ -67,8 +67,6 @@ pub struct Clerk<M: StateMachine> {
     session: Option<SessionId>,
     /// The number of the last command.
     seq: u64,
-    /// The name of its last registration: a random number at first, for a client that restarts is another one.
-    registrations: u64,
     machine: PhantomData<fn() -> M>,
 }
 
@@ -82,8 +80,7 @@ impl<M: StateMachine> Clerk<M> {
     /// If there is none.
     pub fn new(env: Env, servers: Vec<NodeId>, kinds: Kinds, config: Patience) -> Clerk<M> {
         assert!(!servers.is_empty(), "a service has servers");
-        let registrations = env.rng("clerk").below(u64::MAX / 2);
-        Clerk { env, servers, kinds, config, leader: 0, session: None, seq: 0, registrations, machine: PhantomData }
+        Clerk { env, servers, kinds, config, leader: 0, session: None, seq: 0, machine: PhantomData }
     }
 
     /// From now on the clerk tries for so long.
@@ -157,8 +154,9 @@ impl<M: StateMachine> Clerk<M> {
     /// # Errors
     /// [`Failure`]: there is none yet.
     pub async fn register(&mut self, deadline: Time) -> Result<SessionId, Failure> {
-        self.registrations += 1;
-        match self.ask(Request::Register { nonce: self.registrations }, deadline).await? {
+        // A client that restarts is another one, and so is each of several in one process.
+        let nonce = self.env.rng("clerk").below(u64::MAX / 2).wrapping_add(self.env.unique());
+        match self.ask(Request::Register { nonce }, deadline).await? {
             Response::Registered(session) => {
                 (self.session, self.seq) = (Some(session), 0);
                 Ok(session)
@@ -178,31 +176,26 @@ impl<M: StateMachine> Clerk<M> {
     ) -> Result<Settled<M>, Failure> {
         let kind = self.kinds.of(&request);
         let mut body = encoded(&request);
-        // Whether a try may have left something behind, and how many servers in a row could not help.
-        let (mut may_be, mut helpless) = (false, 0);
-        let mut pauses = 1;
+        // Once it was sent, nothing is sure: whoever refuses it may be the leader when the network delivers a copy.
+        let mut was_sent = false;
+        // How many servers in a row could not help.
+        let (mut helpless, mut pauses) = (0, 1);
         loop {
             let now = self.env.now();
             if now >= deadline {
-                return Err(if may_be { Failure::Unknown } else { Failure::Unavailable });
+                return Err(if was_sent { Failure::Unknown } else { Failure::Unavailable });
             }
             let until = deadline.min(now + self.config.attempt);
+            was_sent = true;
             let answer = self.env.call(self.servers[self.leader], kind, body.clone(), until).await;
             let hint = match answer.ok().and_then(|bytes| labgob::decode(&bytes).ok()) {
-                Some(Response::NotLeader(hint)) => hint,
+                Some(Response::NotLeader(hint) | Response::Unknown(hint)) => hint,
                 Some(Response::Busy) => {
                     self.env.sleep(self.config.pause).await;
                     Some(self.servers[self.leader])
                 }
-                Some(Response::Unknown(hint)) => {
-                    may_be = true;
-                    hint
-                }
                 // No answer, or one that makes no sense.
-                None | Some(Response::Malformed) => {
-                    may_be = true;
-                    None
-                }
+                None | Some(Response::Malformed) => None,
                 Some(settled) => return Ok(settled),
             };
             helpless += 1;

@@ -49,7 +49,7 @@ pub enum Response<R, A> {
         /// What it says.
         answer: A,
     },
-    /// This server does not lead. Nothing came of this request, and nothing will.
+    /// This server does not lead. Nothing came of this request; a copy of it that comes later may find it leading.
     NotLeader(Option<NodeId>),
     /// This server has lost its leadership before the command was committed. It may be executed all the same: ask
     /// again, elsewhere, under the same number.

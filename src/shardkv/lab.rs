@@ -121,8 +121,25 @@ impl RaftSystem for ShardlabShards {
         if !cfg!(feature = "zoo") {
             return Vec::new();
         }
-        let card = |bug: &Bug| BugCard { name: bug.name(), about: bug.about(), directed: None };
+        let card = |bug: &Bug| BugCard { name: bug.name(), about: bug.about(), directed: Some(directed(*bug)) };
         Bug::ALL.iter().map(card).collect()
+    }
+}
+
+/// The scenario that is made for a bug, and the check that sees it there first.
+fn directed(bug: Bug) -> (&'static str, &'static str) {
+    match bug {
+        Bug::ServeBeforeData | Bug::WriteRevivesDeletedShard => ("shard-moves-under-load", "linearizability"),
+        Bug::DedupNotMigrated | Bug::DeleteBeforeInstall => ("shard-moves-under-load", "shard-ownership"),
+        Bug::ShardNeverGced => ("shard-moves-under-load", "convergence"),
+        Bug::ConfigNotInLog => ("shard-moves-under-load", "state-digest"),
+        Bug::PullFromUnreadySource => ("shard-asked-for-too-early", "shard-ownership"),
+        Bug::MutualPullDeadlock => ("shard-exchanged-at-once", "convergence"),
+        Bug::SkipConfigs => ("shard-configurations-missed", "shard-ownership"),
+        Bug::MigrationTaskLost => ("shard-restart-while-it-waits", "convergence"),
+        Bug::ServeAfterHandoff => ("shard-write-behind-a-configuration", "linearizability"),
+        Bug::StaleDelete => ("shard-back-before-the-deletion", "linearizability"),
+        Bug::StopTheWorld => ("shard-unaffected", "progress"),
     }
 }
 

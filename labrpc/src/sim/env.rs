@@ -20,6 +20,7 @@ use madsim::runtime::NodeHandle;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 /// What a node does when it starts. It is polled on the node, and its end does not end the node.
@@ -30,9 +31,15 @@ pub(crate) struct NodeEnv {
     pub shared: Arc<Shared>,
     pub who: Who,
     pub machine: NodeHandle,
+    /// How many unique numbers were given out on this boot.
+    pub given: AtomicU64,
 }
 
 impl NodeEnv {
+    pub fn unique(&self) -> u64 {
+        self.given.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     pub fn now(&self) -> Time {
         let world = self.shared.lock();
         world.nodes[self.who.node.slot()].clock.local(world.now)

@@ -180,7 +180,9 @@ async fn live<T, F: Future<Output = T>>(setup: Setup, main: impl FnOnce(Lab) -> 
         Who { node: NodeId(0), boot: 0 }
     };
     drop(machine.spawn(pump::pump(shared.clone(), handle.clone())));
-    let lab = Lab { env: Arc::new(NodeEnv { shared: shared.clone(), who, machine: machine.clone() }) };
+    let lab = Lab {
+        env: Arc::new(NodeEnv { shared: shared.clone(), who, machine: machine.clone(), given: Default::default() }),
+    };
     let outcome = {
         let mut main = pin!(main(lab));
         poll_fn(|context| {

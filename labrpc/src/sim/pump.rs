@@ -51,7 +51,12 @@ fn start(node: NodeId, shared: &Arc<Shared>, handle: &Handle) {
     let Some(booter) = booter else { return };
     let machine = handle.create_node().build();
     let who = shared.lock().boot(node, machine.clone());
-    let env = Env::simulated(NodeEnv { shared: shared.clone(), who, machine: machine.clone() });
+    let env = Env::simulated(NodeEnv {
+        shared: shared.clone(),
+        who,
+        machine: machine.clone(),
+        given: Default::default(),
+    });
     // The booter itself runs on the node too: what it does before its first await may panic like the rest.
     let boot = async move { booter(env).await };
     drop(machine.spawn(guarded(shared.clone(), node, boot)));

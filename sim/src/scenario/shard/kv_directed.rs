@@ -19,6 +19,11 @@ pub const SCENARIOS: &[Scenario] = &[
         moves,
     ),
     Scenario::directed(
+        "shard-asked-for-too-early",
+        "A group is asked for a shard before it knows that it has lost it.",
+        too_early,
+    ),
+    Scenario::directed(
         "shard-exchanged-at-once",
         "Two groups give each other shards before they have got theirs.",
         exchange,
@@ -79,6 +84,15 @@ fn moves(draw: &mut Draw) -> Plan {
     plan
 }
 
+/// The first group cannot ask the controller for configurations; the second one can.
+fn too_early(draw: &mut Draw) -> Plan {
+    let mut plan = stage(draw, 2);
+    plan.split(of(FIRST), of(1)).asks([join(&[FIRST + 1]), LATEST]).sleep(Span::secs(1)).act(Act::Heal);
+    plan.sleep(Span::secs(2));
+    reads(&mut plan, KEYS as u32);
+    plan
+}
+
 fn exchange(draw: &mut Draw) -> Plan {
     let mut plan = stage(draw, 2);
     plan.asks([join(&[FIRST + 1])]).sleep(ELECTION);
@@ -87,7 +101,6 @@ fn exchange(draw: &mut Draw) -> Plan {
         plan.asks((0..5).flat_map(|shard| [give(shard, one), give(shard + 5, other)])).sleep(Span::millis(50));
     }
     plan.sleep(Span::secs(3));
-    reads(&mut plan, KEYS as u32);
     plan
 }
 
