@@ -4,6 +4,8 @@
 
 use shardlab::kvraft::lab::ShardlabKv;
 use shardlab::raft::lab::ShardlabRaft;
+use shardlab::shardkv::lab::ShardlabShards;
+use shardlab::shardmaster::lab::ShardlabMaster;
 use sim::scenario::Suite;
 use std::sync::Arc;
 
@@ -17,9 +19,19 @@ pub fn kvraft() -> Suite {
     sim::scenario::kv::suite(Arc::new(ShardlabKv))
 }
 
+/// This repository's shard controller and its scenarios.
+pub fn shardmaster() -> Suite {
+    sim::scenario::shard::master(Arc::new(ShardlabMaster))
+}
+
+/// This repository's sharded store and its scenarios.
+pub fn shardkv() -> Suite {
+    sim::scenario::shard::kv(Arc::new(ShardlabShards))
+}
+
 /// Everything that can be run here.
-pub fn all() -> [Suite; 2] {
-    [raft(), kvraft()]
+pub fn all() -> [Suite; 4] {
+    [raft(), kvraft(), shardmaster(), shardkv()]
 }
 
 /// A test for each of these scenarios, and `NAMES` of them.
