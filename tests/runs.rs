@@ -27,7 +27,7 @@ const KEPT: &[(&str, Proof)] = &[
     ("elected-late-in-an-old-term", Proof::Mark(Mark::LateDelivery)),
     ("piece-asked-for-and-dropped-in-one-breath", Proof::Bug("older-local-snapshot-wins", "snapshot-honest")),
     ("read-confirmed-by-a-refusal-from-before-a-restart", Proof::Bug("stale-round-confirms-reads", "read-index")),
-    ("reads-that-fill-the-log", Proof::Bug("each-retry-is-logged", "resources")),
+    ("reads-that-fill-the-log", Proof::Bug("each-retry-is-logged", "progress")),
     ("retries-that-fill-the-log", Proof::Bug("each-retry-is-logged", "progress")),
     ("snapshot-delivered-before-its-bytes", Proof::Bug("stale-install-rolls-back", "apply-order")),
     ("snapshot-given-up-and-never-sent-again", Proof::Mark(Mark::SnapshotSent)),
