@@ -509,7 +509,7 @@ pub struct Abilities {
     pub transfer: bool,
     /// It confirms reads.
     pub reads: bool,
-    /// Its servers have a state machine of their own, of which the laboratory sees digests: [`ApplyMsg::State`]. It
+    /// Its servers have a state machine of their own, of which the laboratory sees digests: [`PeerSetup::tell`]. It
     /// takes its own snapshots, and shows them as [`crate::oracle::ServiceSnapshot`]s.
     pub own_state: bool,
     /// It can run as several groups: a server minds which of them it is in ([`PeerSetup::group`]).
