@@ -7,6 +7,7 @@
 
 use rustix::time::{ClockId, clock_gettime};
 use shardlab::kvraft::lab::ShardlabKv;
+use shardlab::rsm::lab::Lab;
 use sim::history::Outcome as Told;
 use sim::lab::{Outcome, Record, Report, run_plan};
 use sim::lin;
@@ -27,7 +28,7 @@ const ROUNDS: usize = 9;
 fn main() {
     let asked = std::env::args().find_map(|argument| argument.parse().ok());
     let rounds = asked.unwrap_or(ROUNDS).max(1);
-    let suite = kv::suite(Arc::new(ShardlabKv));
+    let suite = kv::suite(Arc::new(Lab(ShardlabKv)));
     let usual = suite.scenarios.iter().filter(|scenario| scenario.group == Group::Usual);
     let mut lines: Vec<Line> = usual.map(|scenario| Line::of(&suite, suite.plan(scenario, SEED, None))).collect();
     println!("the {} usual scenarios, seed {SEED}", lines.len());

@@ -2,6 +2,7 @@
 
 use shardlab::kvraft::lab::ShardlabKv;
 use shardlab::raft::lab::ShardlabRaft;
+use shardlab::rsm::lab::Lab;
 use shardlab::shardkv::lab::ShardlabShards;
 use shardlab::shardmaster::lab::ShardlabMaster;
 use std::process::ExitCode;
@@ -14,8 +15,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     sim::cli::main(&[
         sim::scenario::raft::suite(Arc::new(ShardlabRaft)),
-        sim::scenario::kv::suite(Arc::new(ShardlabKv)),
-        sim::scenario::shard::master(Arc::new(ShardlabMaster)),
-        sim::scenario::shard::kv(Arc::new(ShardlabShards)),
+        sim::scenario::kv::suite(Arc::new(Lab(ShardlabKv))),
+        sim::scenario::shard::master(Arc::new(Lab(ShardlabMaster))),
+        sim::scenario::shard::kv(Arc::new(Lab(ShardlabShards))),
     ])
 }

@@ -10,6 +10,7 @@ use labrpc::sim::{NetWeather, Span};
 use labrpc::{NodeId, Rng};
 use shardlab::kvraft::lab::ShardlabKv;
 use shardlab::raft::lab::ShardlabRaft;
+use shardlab::rsm::lab::Lab;
 use sim::lab::{Record, Report};
 use sim::oracle::{MARKS, Mark};
 use sim::plan::{Act, Client, Fault, Finale, Knobs, KvOp, Moment, Op, Otherwise, Plan, Selector, Step};
@@ -296,7 +297,7 @@ fn key_value_stores_run_as_groups() {
     for seed in 0..5 {
         let plan = of_kv(seed);
         assert_eq!(plan.check(), Ok(()));
-        let report = run_watched(&Groups::of(ShardlabKv, Flaw::None), &plan, Record::Nothing);
+        let report = run_watched(&Groups::of(Lab(ShardlabKv), Flaw::None), &plan, Record::Nothing);
         assert_eq!(report.violation(), None, "seed {seed}");
         assert_eq!(report.not_checked, ["ack-honest"], "seed {seed}");
         assert_eq!(report.history.operations.len(), 160, "seed {seed}");
@@ -309,7 +310,8 @@ fn a_store_that_lies_in_one_group_is_seen() {
         return;
     }
     let lies = |seed| {
-        let report = run_watched(&Groups::of(ShardlabKv, Flaw::Bug(2, "no-dedup")), &of_kv(seed), Record::Nothing);
+        let report =
+            run_watched(&Groups::of(Lab(ShardlabKv), Flaw::Bug(2, "no-dedup")), &of_kv(seed), Record::Nothing);
         let violation = report.violation().cloned();
         violation.map(|violation| (violation.check, violation.detail))
     };

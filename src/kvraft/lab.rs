@@ -4,80 +4,39 @@
 use super::clerk::Clerk;
 use super::operation::{self, Answer, Command, Query};
 use super::server::{Config, KINDS, Server, digest_of_snapshot};
-use crate::raft::lab::ShardlabRaft;
-use crate::rsm::lab as shown;
-use crate::rsm::{Bug, Failure, LogCommand, Patience};
+use crate::raft::{Node, StartError};
+use crate::rsm::lab::{self as shown, Service};
+use crate::rsm::{Bug, Failure, LogCommand, Malformed, Observer, Patience};
 use futures::future::BoxFuture;
-use futures::stream::pending;
-use labrpc::persister::Directory;
-use labrpc::{Direction, Env, Index, Kind, NodeId, Time};
+use labrpc::{Env, Index, Kind, Time};
 use sim::history::{Call, Expect, Reply};
 use sim::kv::{ClerkSetup, Entry, KvClerk, KvSystem, Lost, Told};
-use sim::raft::{Abilities, Booted, BugCard, Follow, Part, PeerSetup, RaftSystem, Recovered, WireFacts};
-use std::sync::Arc;
+use sim::raft::{BugCard, PeerSetup};
 
-/// This repository's key/value service, for the laboratory.
+/// This repository's key/value service, for [`shown::Lab`].
 pub struct ShardlabKv;
 
-fn config(setup: &PeerSetup) -> Config {
-    let (raft, options, service) = shown::config(setup);
-    let mut config = Config { raft, options, service };
-    config.plant(setup.bug.as_deref().and_then(Bug::of_name));
-    config
-}
+impl Service for ShardlabKv {
+    const NAME: &'static str = "kvraft";
+    const OF_CLIENTS: &'static [Kind] = &shown::kinds(KINDS);
 
-impl RaftSystem for ShardlabKv {
-    fn name(&self) -> &'static str {
-        "kvraft"
+    fn boot(env: Env, setup: PeerSetup, observer: Observer) -> BoxFuture<'static, Result<Node, StartError>> {
+        let (raft, options, service) = shown::config(&setup);
+        let mut config = Config { raft, options, service };
+        config.plant(setup.bug.as_deref().and_then(Bug::of_name));
+        Box::pin(async move { Ok(Server::boot(env, config, Some(observer)).await?.node().clone()) })
     }
 
-    fn boot(&self, env: Env, setup: PeerSetup) -> BoxFuture<'static, Result<Booted, String>> {
-        Box::pin(async move {
-            let observer = shown::observer(setup.tell.clone());
-            let server =
-                Server::boot(env, config(&setup), Some(observer)).await.map_err(|error| error.to_string())?;
-            Ok(Booted { peer: Arc::new(shown::Peer(server.node().clone())), applies: Box::pin(pending()) })
-        })
+    fn digest_of_snapshot(content: &[u8]) -> Result<u64, Malformed> {
+        digest_of_snapshot(content)
     }
 
-    fn recover(&self, node: NodeId, disk: &dyn Directory) -> Result<Recovered, String> {
-        shown::recover(node, disk, digest_of_snapshot)
-    }
-
-    fn follow(self: Arc<Self>, node: NodeId) -> Box<dyn Follow> {
-        shown::follow(node, digest_of_snapshot)
-    }
-
-    fn explains(&self) -> bool {
-        true
-    }
-
-    fn inspect(&self, kind: Kind, direction: Direction, body: &[u8]) -> Option<WireFacts> {
-        let of_clients = self.kinds(Part::ClientRequest).contains(&kind);
-        if of_clients { None } else { ShardlabRaft.inspect(kind, direction, body) }
-    }
-
-    fn kinds(&self, part: Part) -> &'static [Kind] {
-        match part {
-            Part::ClientRequest | Part::ClientReply => &[KINDS.register, KINDS.operate, KINDS.query],
-            _ => ShardlabRaft.kinds(part),
-        }
-    }
-
-    fn abilities(&self) -> Abilities {
-        Abilities { own_state: true, ..ShardlabRaft.abilities() }
+    fn bugs() -> Vec<BugCard> {
+        shown::cards(Bug::ALL, Bug::name, Bug::about, directed)
     }
 
     fn kv(&self) -> Option<&dyn KvSystem> {
         Some(self)
-    }
-
-    fn bugs(&self) -> Vec<BugCard> {
-        if !cfg!(feature = "zoo") {
-            return Vec::new();
-        }
-        let card = |bug: &Bug| BugCard { name: bug.name(), about: bug.about(), directed: directed(*bug) };
-        Bug::ALL.iter().map(card).collect()
     }
 }
 
@@ -132,10 +91,7 @@ impl KvClerk for LabClerk {
         Box::pin(async move {
             self.patience.deadline = deadline.since(self.env.now());
             self.clerk.set_patience(self.patience);
-            self.work(call).await.map_err(|failure| match failure {
-                Failure::Unknown => Lost::Unknown,
-                Failure::Unavailable | Failure::TooLarge(_) => Lost::Refused,
-            })
+            self.work(call).await.map_err(shown::lost)
         })
     }
 }

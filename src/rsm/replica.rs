@@ -9,7 +9,7 @@ use labrpc::{Event, Index};
 use serde::{Deserialize, Serialize};
 
 /// The version of snapshots, and their first byte.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// What stands in the log.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -7,24 +7,20 @@ use super::errands::Timing;
 use super::server::{Config, KINDS, MIGRATION_KINDS, Server, digest_of_snapshot};
 use super::settings::Settings;
 use crate::kvraft::lab::{command, written};
-use crate::raft::lab::ShardlabRaft;
-use crate::rsm::lab as shown;
-use crate::rsm::{Failure, Kinds, Malformed, Patience};
-use crate::shardmaster::lab::{MasterClerk, SHARDS, boot_master};
+use crate::raft::{Node, StartError};
+use crate::rsm::lab::{self as shown, Service};
+use crate::rsm::{Failure, Malformed, Observer, Patience};
+use crate::shardmaster::lab::{MasterClerk, SHARDS, ShardlabMaster};
 use crate::shardmaster::{self, GroupId};
 use futures::future::BoxFuture;
-use futures::stream::pending;
-use labrpc::persister::Directory;
-use labrpc::{Direction, Env, Index, Kind, NodeId, Time};
+use labrpc::{Env, Kind, Time};
 use sim::history::{Call, Reply};
 use sim::kv::{ClerkSetup, KvClerk, KvSystem, Lost, Told};
-use sim::plan::Knobs;
-use sim::raft::{Abilities, Booted, BugCard, Follow, Part, PeerSetup, RaftSystem, Recovered, WireFacts};
+use sim::raft::{BugCard, PeerSetup};
 use sim::shard::{Controller, ControllerSystem};
-use std::sync::Arc;
 use std::time::Duration;
 
-/// This repository's sharded store, for the laboratory.
+/// This repository's sharded store, for [`shown::Lab`].
 pub struct ShardlabShards;
 
 /// The group of a plan that is the controller.
@@ -50,63 +46,34 @@ fn config(setup: &PeerSetup) -> Config {
     config
 }
 
-/// Snapshots say whose they are.
-fn digest(content: &[u8]) -> Result<u64, Malformed> {
-    digest_of_snapshot(content).or_else(|_| shardmaster::digest_of_snapshot(content))
-}
+/// What clients say to the groups and to the controller.
+const OF_CLIENTS: [Kind; 6] = {
+    let ([register, operate, query], [to_register, change, look]) =
+        (shown::kinds(KINDS), shown::kinds(shardmaster::KINDS));
+    [register, operate, query, to_register, change, look]
+};
 
-impl RaftSystem for ShardlabShards {
-    fn name(&self) -> &'static str {
-        "shardkv"
-    }
+impl Service for ShardlabShards {
+    const NAME: &'static str = "shardkv";
+    const OF_CLIENTS: &'static [Kind] = &OF_CLIENTS;
+    const OF_SERVICE: &'static [Kind] = &shown::kinds(MIGRATION_KINDS);
+    const GROUPS: bool = true;
 
-    fn boot(&self, env: Env, setup: PeerSetup) -> BoxFuture<'static, Result<Booted, String>> {
-        Box::pin(async move {
-            if setup.group == MASTER {
-                return boot_master(env, setup).await;
-            }
-            let observer = shown::observer(setup.tell.clone());
-            let server =
-                Server::boot(env, config(&setup), Some(observer)).await.map_err(|error| error.to_string())?;
-            Ok(Booted { peer: Arc::new(shown::Peer(server.node().clone())), applies: Box::pin(pending()) })
-        })
-    }
-
-    fn recover(&self, node: NodeId, disk: &dyn Directory) -> Result<Recovered, String> {
-        shown::recover(node, disk, digest)
-    }
-
-    fn follow(self: Arc<Self>, node: NodeId) -> Box<dyn Follow> {
-        shown::follow(node, digest)
-    }
-
-    fn explains(&self) -> bool {
-        true
-    }
-
-    fn inspect(&self, kind: Kind, direction: Direction, body: &[u8]) -> Option<WireFacts> {
-        let migrates = [MIGRATION_KINDS.operate, MIGRATION_KINDS.query].contains(&kind);
-        let of_clients = migrates || self.kinds(Part::ClientRequest).contains(&kind);
-        if of_clients { None } else { ShardlabRaft.inspect(kind, direction, body) }
-    }
-
-    fn kinds(&self, part: Part) -> &'static [Kind] {
-        const OF_MASTER: Kinds = shardmaster::KINDS;
-        match part {
-            Part::ClientRequest | Part::ClientReply => &[
-                KINDS.register,
-                KINDS.operate,
-                KINDS.query,
-                OF_MASTER.register,
-                OF_MASTER.operate,
-                OF_MASTER.query,
-            ],
-            _ => ShardlabRaft.kinds(part),
+    fn boot(env: Env, setup: PeerSetup, observer: Observer) -> BoxFuture<'static, Result<Node, StartError>> {
+        if setup.group == MASTER {
+            return ShardlabMaster::boot(env, setup, observer);
         }
+        let config = config(&setup);
+        Box::pin(async move { Ok(Server::boot(env, config, Some(observer)).await?.node().clone()) })
     }
 
-    fn abilities(&self) -> Abilities {
-        Abilities { own_state: true, groups: true, ..ShardlabRaft.abilities() }
+    /// Snapshots say whose they are.
+    fn digest_of_snapshot(content: &[u8]) -> Result<u64, Malformed> {
+        digest_of_snapshot(content).or_else(|_| shardmaster::digest_of_snapshot(content))
+    }
+
+    fn bugs() -> Vec<BugCard> {
+        shown::cards(Bug::ALL, Bug::name, Bug::about, |bug| Some(directed(bug)))
     }
 
     fn kv(&self) -> Option<&dyn KvSystem> {
@@ -115,14 +82,6 @@ impl RaftSystem for ShardlabShards {
 
     fn controller(&self) -> Option<&dyn ControllerSystem> {
         Some(self)
-    }
-
-    fn bugs(&self) -> Vec<BugCard> {
-        if !cfg!(feature = "zoo") {
-            return Vec::new();
-        }
-        let card = |bug: &Bug| BugCard { name: bug.name(), about: bug.about(), directed: Some(directed(*bug)) };
-        Bug::ALL.iter().map(card).collect()
     }
 }
 
@@ -153,13 +112,9 @@ impl ControllerSystem for ShardlabShards {
 impl KvSystem for ShardlabShards {
     fn clerk(&self, env: Env, setup: ClerkSetup) -> Box<dyn KvClerk> {
         let masters = setup.groups[MASTER as usize - 1].clone();
-        let patience = patience(&setup.knobs);
+        let patience = shown::patience(&setup.knobs);
         Box::new(LabClerk { clerk: Clerk::new(env.clone(), masters, patience), env, patience })
     }
-}
-
-fn patience(knobs: &Knobs) -> Patience {
-    shown::patience(knobs)
 }
 
 struct LabClerk {
@@ -173,12 +128,9 @@ impl KvClerk for LabClerk {
         Box::pin(async move {
             self.patience.deadline = deadline.since(self.env.now());
             self.clerk.set_patience(self.patience);
-            let reply = self.work(call).await.map_err(|failure| match failure {
-                Failure::Unknown => Lost::Unknown,
-                Failure::Unavailable | Failure::TooLarge(_) => Lost::Refused,
-            })?;
+            let reply = self.work(call).await.map_err(shown::lost)?;
             // Of which group's log an entry would be, the laboratory does not ask.
-            Ok(Told { reply, index: None::<Index> })
+            Ok(Told { reply, index: None })
         })
     }
 }

@@ -6,90 +6,44 @@ use super::operation::{Command, Reply};
 use super::server::{Config, KINDS, Server, digest_of_snapshot};
 use super::settings::Settings;
 use super::types::{ConfigNum, GroupId, ShardConfig, ShardId};
-use crate::raft::lab::ShardlabRaft;
-use crate::rsm::lab as shown;
-use crate::rsm::{Failure, Patience};
+use crate::raft::{Node, StartError};
+use crate::rsm::lab::{self as shown, Service};
+use crate::rsm::{Failure, Malformed, Observer, Patience};
 use futures::future::BoxFuture;
-use futures::stream::pending;
-use labrpc::persister::Directory;
-use labrpc::{Direction, Env, Kind, NodeId, Time};
+use labrpc::{Env, Kind, NodeId, Time};
 use sim::kv::{ClerkSetup, Lost};
 use sim::plan::Knobs;
-use sim::raft::{Abilities, Booted, BugCard, Follow, Part, PeerSetup, RaftSystem, Recovered, WireFacts};
+use sim::raft::{BugCard, PeerSetup};
 use sim::shard::{Answer, Ask, Controller, ControllerSystem};
-use std::sync::Arc;
 
-/// This repository's shard controller, for the laboratory.
+/// This repository's shard controller, for [`shown::Lab`].
 pub struct ShardlabMaster;
 
 /// How many shards there are in the laboratory: no multiple of most numbers of groups.
 pub const SHARDS: u32 = 10;
 
-fn config(setup: &PeerSetup) -> Config {
-    let (raft, options, service) = shown::config(setup);
-    let settings = Settings { shards: SHARDS, ..Settings::default() };
-    let mut config = Config { raft, options, service, settings };
-    config.plant(setup.bug.as_deref().and_then(Bug::of_name));
-    config
-}
+impl Service for ShardlabMaster {
+    const NAME: &'static str = "shardmaster";
+    const OF_CLIENTS: &'static [Kind] = &shown::kinds(KINDS);
 
-/// Starts a server of the controller.
-///
-/// # Errors
-/// What is wrong with its disk.
-pub(crate) async fn boot_master(env: Env, setup: PeerSetup) -> Result<Booted, String> {
-    let observer = shown::observer(setup.tell.clone());
-    let server = Server::boot(env, config(&setup), Some(observer)).await.map_err(|error| error.to_string())?;
-    Ok(Booted { peer: Arc::new(shown::Peer(server.node().clone())), applies: Box::pin(pending()) })
-}
-
-impl RaftSystem for ShardlabMaster {
-    fn name(&self) -> &'static str {
-        "shardmaster"
+    fn boot(env: Env, setup: PeerSetup, observer: Observer) -> BoxFuture<'static, Result<Node, StartError>> {
+        let (raft, options, service) = shown::config(&setup);
+        let settings = Settings { shards: SHARDS, ..Settings::default() };
+        let mut config = Config { raft, options, service, settings };
+        config.plant(setup.bug.as_deref().and_then(Bug::of_name));
+        Box::pin(async move { Ok(Server::boot(env, config, Some(observer)).await?.node().clone()) })
     }
 
-    fn boot(&self, env: Env, setup: PeerSetup) -> BoxFuture<'static, Result<Booted, String>> {
-        Box::pin(boot_master(env, setup))
+    fn digest_of_snapshot(content: &[u8]) -> Result<u64, Malformed> {
+        digest_of_snapshot(content)
     }
 
-    fn recover(&self, node: NodeId, disk: &dyn Directory) -> Result<Recovered, String> {
-        shown::recover(node, disk, digest_of_snapshot)
-    }
-
-    fn follow(self: Arc<Self>, node: NodeId) -> Box<dyn Follow> {
-        shown::follow(node, digest_of_snapshot)
-    }
-
-    fn explains(&self) -> bool {
-        true
-    }
-
-    fn inspect(&self, kind: Kind, direction: Direction, body: &[u8]) -> Option<WireFacts> {
-        let of_clients = self.kinds(Part::ClientRequest).contains(&kind);
-        if of_clients { None } else { ShardlabRaft.inspect(kind, direction, body) }
-    }
-
-    fn kinds(&self, part: Part) -> &'static [Kind] {
-        match part {
-            Part::ClientRequest | Part::ClientReply => &[KINDS.register, KINDS.operate, KINDS.query],
-            _ => ShardlabRaft.kinds(part),
-        }
-    }
-
-    fn abilities(&self) -> Abilities {
-        Abilities { own_state: true, ..ShardlabRaft.abilities() }
+    fn bugs() -> Vec<BugCard> {
+        shown::cards(Bug::ALL, Bug::name, Bug::about, |bug| Some(directed(bug)))
     }
 
     fn controller(&self) -> Option<&dyn ControllerSystem> {
         Some(self)
-    }
-
-    fn bugs(&self) -> Vec<BugCard> {
-        if !cfg!(feature = "zoo") {
-            return Vec::new();
-        }
-        let card = |bug: &Bug| BugCard { name: bug.name(), about: bug.about(), directed: Some(directed(*bug)) };
-        Bug::ALL.iter().map(card).collect()
     }
 }
 
@@ -139,10 +93,7 @@ impl Controller for MasterClerk {
         Box::pin(async move {
             self.patience.deadline = deadline.since(self.env.now());
             self.clerk.set_patience(self.patience);
-            self.work(ask).await.map_err(|failure| match failure {
-                Failure::Unknown => Lost::Unknown,
-                Failure::Unavailable | Failure::TooLarge(_) => Lost::Refused,
-            })
+            self.work(ask).await.map_err(shown::lost)
         })
     }
 }

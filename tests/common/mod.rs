@@ -4,6 +4,7 @@
 
 use shardlab::kvraft::lab::ShardlabKv;
 use shardlab::raft::lab::ShardlabRaft;
+use shardlab::rsm::lab::Lab;
 use shardlab::shardkv::lab::ShardlabShards;
 use shardlab::shardmaster::lab::ShardlabMaster;
 use sim::scenario::Suite;
@@ -16,17 +17,17 @@ pub fn raft() -> Suite {
 
 /// This repository's key/value service and its scenarios.
 pub fn kvraft() -> Suite {
-    sim::scenario::kv::suite(Arc::new(ShardlabKv))
+    sim::scenario::kv::suite(Arc::new(Lab(ShardlabKv)))
 }
 
 /// This repository's shard controller and its scenarios.
 pub fn shardmaster() -> Suite {
-    sim::scenario::shard::master(Arc::new(ShardlabMaster))
+    sim::scenario::shard::master(Arc::new(Lab(ShardlabMaster)))
 }
 
 /// This repository's sharded store and its scenarios.
 pub fn shardkv() -> Suite {
-    sim::scenario::shard::kv(Arc::new(ShardlabShards))
+    sim::scenario::shard::kv(Arc::new(Lab(ShardlabShards)))
 }
 
 /// Everything that can be run here.

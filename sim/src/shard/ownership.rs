@@ -35,8 +35,6 @@ pub struct Ownership {
     frozen: BTreeMap<CopyId, Copy>,
     /// What was said: of which group, which shard, with which configuration, what.
     said: BTreeMap<(u64, u32, u64, &'static str), ShardChange>,
-    /// How often a shard has come from another group.
-    pub moves: u64,
 }
 
 /// Fine, or what is wrong.
@@ -117,7 +115,6 @@ impl Ownership {
                 // Whoever gets back what it froze itself serves that very copy.
                 copy.deleted = group == *from;
                 self.serves.insert(shard, group);
-                self.moves += u64::from(group != *from);
             }
             ShardChange::Deleted => {
                 let copy = self.frozen.get_mut(&(group, config, shard));
@@ -187,7 +184,6 @@ mod tests {
         assert!(story.0.unsettled().unwrap().contains("has not arrived"));
         assert_eq!(story.says(3, 2, installed(5)), Ok(()));
         assert_eq!(story.says(3, 2, installed(5)), Ok(()), "another server of the group says it too");
-        assert_eq!(story.0.moves, 1);
         assert!(story.0.unsettled().unwrap().contains("is kept"));
         assert_eq!(story.says(2, 2, ShardChange::Deleted), Ok(()));
         assert_eq!(story.0.unsettled(), None);
@@ -199,7 +195,7 @@ mod tests {
         story.says(2, 2, ShardChange::Frozen { to: None, hash: 5 }).unwrap();
         assert_eq!(story.0.unsettled(), None, "nobody waits for it");
         assert_eq!(story.says(2, 3, installed(5)), Ok(()));
-        assert_eq!((story.0.unsettled(), story.0.moves), (None, 0));
+        assert_eq!(story.0.unsettled(), None);
         assert!(story.says(3, 4, installed(5)).is_err());
     }
 
