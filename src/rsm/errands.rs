@@ -14,11 +14,18 @@ pub const REST: Duration = Duration::from_millis(20);
 
 /// What a service has to do by itself. The driver of its server polls it.
 pub trait Errands<M: StateMachine>: Send {
-    /// Goes on with what the state says is to be done, and returns what has to be put into the log for it. `leads` is the term
-    /// that this server leads, if it does: if not, or if it is another term than before, whatever was begun is to be dropped.
+    /// Goes on with what the state says is to be done, and returns what has to be put into the log for it, in this order.
+    /// `leads` is the term that this server leads, if it does: if not, or if it is another term than before, whatever was
+    /// begun is to be dropped.
     ///
-    /// It is called again when all these commands are applied, or lost with the leadership, and not before: what the state
-    /// then still says is to be done anew. What it waits for (answers of other servers, time) it owns, and polls with this
-    /// context.
-    fn poll(&mut self, context: &mut Context<'_>, machine: &M, leads: Option<Term>) -> Vec<M::Command>;
+    /// `in_log` of the commands that it has returned are on their way through the log. While there are any, one of them may
+    /// have been lost, and it is not said which; when there are none, whatever the state still says is to be done anew. What it
+    /// waits for (answers of other servers, time) it owns, and polls with this context.
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        machine: &M,
+        leads: Option<Term>,
+        in_log: usize,
+    ) -> Vec<M::Command>;
 }

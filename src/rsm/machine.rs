@@ -72,6 +72,12 @@ pub trait StateMachine: Debug + Send + Sized + 'static {
     /// Answers, and changes nothing.
     fn query(&self, query: &Self::Query) -> Self::Answer;
 
+    /// Whether no later command changes what this state answers. Then any server answers at once, without asking the others
+    /// whether it still leads.
+    fn is_settled(&self, _query: &Self::Query) -> bool {
+        false
+    }
+
     /// The whole state.
     fn snapshot(&self) -> Vec<u8>;
 

@@ -240,6 +240,9 @@ impl<M: StateMachine> Driver<M> {
                 Ok(Request::Query(query)) if bug!(self, LocalRead) && self.node.state().1 => {
                     self.read(vec![(request, query)]);
                 }
+                Ok(Request::Query(query)) if self.replica.machine().is_settled(&query) => {
+                    self.read(vec![(request, query)]);
+                }
                 Ok(Request::Query(query)) => match self.config.reads {
                     Reads::Confirmed => self.readers.push((request, query)),
                     Reads::ThroughLog => self.unmarked.push((request, query)),
@@ -336,8 +339,7 @@ impl<M: StateMachine> Driver<M> {
         }
     }
 
-    /// Puts into the log what the service has to do by itself. It is asked again when all of that is applied, or lost: so it
-    /// sees what came of it.
+    /// Puts into the log what the service has to do by itself.
     fn run_errands(&mut self, context: &mut Context<'_>) -> bool {
         let Some(errands) = &mut self.errands else { return false };
         if let Some(rest) = &mut self.errands_rest {
@@ -346,15 +348,12 @@ impl<M: StateMachine> Driver<M> {
             }
             self.errands_rest = None;
         }
-        if self.errands_in_log > 0 {
-            return false;
-        }
-        let commands = errands.poll(context, self.replica.machine(), self.leads);
+        let commands = errands.poll(context, self.replica.machine(), self.leads, self.errands_in_log);
         if bug!(self, ErrandNotInLog) {
             commands.iter().for_each(|command| self.replica.apply_alone(command));
             return !commands.is_empty();
         }
-        self.errands_in_log = commands.len();
+        self.errands_in_log += commands.len();
         let any = !commands.is_empty();
         commands.into_iter().for_each(|command| self.start(LogCommand::Service(command), Waiter::Errand));
         any

@@ -8,7 +8,7 @@ use super::bugs::bug;
 use super::machine::{ShardKv, Source};
 use super::operation::{Answer, Command, Query, Reply};
 use super::server::MIGRATION_KINDS;
-use super::settings::Settings;
+use super::settings::{MAX_PIECE, Settings};
 use crate::rsm::{Clerk, Errands, Kinds, Patience, StateMachine};
 use crate::shardmaster::{self, ConfigNum, GroupId, ShardConfig, ShardId, ShardMaster};
 use bytes::Bytes;
@@ -20,8 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Most shards that are fetched from one group at a time, and as many deletions. A group that is dead keeps no other's
-/// shards waiting.
+/// Most deletions that are under way in one group at a time. A group that is dead keeps no other's waiting.
 const AT_ONCE: usize = 4;
 
 /// How often, and how patiently.
@@ -29,6 +28,10 @@ const AT_ONCE: usize = 4;
 pub struct Timing {
     /// Between two questions for the next configuration.
     pub poll: Duration,
+    /// Most pieces of shards that are on their way from one group and through the log at a time. With their size it bounds
+    /// both how fast a shard comes and how long others wait behind it: about as many bytes as the network carries in one and a
+    /// half round trips are enough for it to be busy.
+    pub window: usize,
     /// Before a group is asked again that could not answer.
     pub pause: Duration,
     /// With the servers of another group, or of the controller. When the deadline has passed in vain, the next attempts
@@ -44,7 +47,7 @@ impl Default for Timing {
             attempt: Duration::from_millis(250),
             ..Patience::default()
         };
-        Timing { poll: Duration::from_millis(100), pause: Duration::from_millis(30), patience }
+        Timing { poll: Duration::from_millis(100), window: 8, pause: Duration::from_millis(30), patience }
     }
 }
 
@@ -61,26 +64,42 @@ impl Timing {
 enum Task {
     /// Find out the configuration behind this one.
     Next(ConfigNum),
-    /// In this configuration fetch what is missing of a shard, from this byte on.
+    /// In this configuration fetch a piece of a shard, from this byte on. (The pieces of a shard are in order, then.)
     Pull(ShardId, ConfigNum, u64, Source),
     /// Tell the source of a shard to delete its copy.
     Tell(ShardId, Source),
 }
 
+/// How far a task is.
+enum Stage {
+    /// Somebody was asked. This stops it.
+    Asked(AbortHandle),
+    /// It has found what is to be put into the log.
+    Found(Command),
+    /// That is on its way.
+    InLog,
+}
+
 /// How much is asked of each group.
-#[derive(Default)]
-struct Bounded(BTreeMap<GroupId, usize>);
+struct Bounded {
+    most: usize,
+    asked: BTreeMap<GroupId, usize>,
+}
 
 impl Bounded {
+    fn by(most: usize) -> Bounded {
+        Bounded { most, asked: BTreeMap::new() }
+    }
+
     /// Whether one thing more may be asked of the group of that source. Then it is.
     fn has_room(&mut self, source: &Source) -> bool {
-        let count = self.0.entry(source.group).or_default();
+        let count = self.asked.entry(source.group).or_default();
         *count += 1;
-        *count <= AT_ONCE
+        *count <= self.most
     }
 }
 
-/// A task is done.
+/// A task has found what it is for.
 struct Finished {
     task: Task,
     /// Which group was asked; none: the controller.
@@ -100,8 +119,10 @@ pub(super) struct Migration {
     /// That it leads.
     term: Option<Term>,
     running: FuturesUnordered<Abortable<BoxFuture<'static, Finished>>>,
-    /// How to stop what is running.
-    handles: BTreeMap<Task, AbortHandle>,
+    /// What is being done.
+    stages: BTreeMap<Task, Stage>,
+    /// How long the shards are of which a piece has come.
+    totals: BTreeMap<(ShardId, ConfigNum), u64>,
     /// Who answered last.
     leaders: BTreeMap<Option<GroupId>, NodeId>,
     /// The configuration that this leader has found itself; for [`super::Bug::MigrationTaskLost`].
@@ -109,7 +130,8 @@ pub(super) struct Migration {
 }
 
 impl Migration {
-    pub(super) fn new(env: Env, config: Settings, timing: Timing, masters: Vec<NodeId>) -> Migration {
+    pub(super) fn new(env: Env, settings: Settings, timing: Timing, masters: Vec<NodeId>) -> Migration {
+        let config = Settings { piece: settings.piece.clamp(1, MAX_PIECE), ..settings };
         Migration {
             env,
             config,
@@ -117,7 +139,8 @@ impl Migration {
             masters,
             term: None,
             running: FuturesUnordered::new(),
-            handles: BTreeMap::new(),
+            stages: BTreeMap::new(),
+            totals: BTreeMap::new(),
             leaders: BTreeMap::new(),
             found: ConfigNum(0),
         }
@@ -127,14 +150,22 @@ impl Migration {
     fn wanted(&self, machine: &ShardKv) -> BTreeSet<Task> {
         let num = machine.current().num;
         let mut wanted = BTreeSet::new();
-        let mut deletions = Bounded::default();
+        let mut deletions = Bounded::by(AT_ONCE);
         for (shard, source) in machine.unconfirmed().filter(|(_, source)| deletions.has_room(source)) {
             wanted.insert(Task::Tell(shard, source.clone()));
         }
-        let mut pulls = Bounded::default();
+        let mut pulls = Bounded::by(self.timing.window);
         let lost = bug!(self, MigrationTaskLost) && self.found != num;
-        for (shard, source, offset) in machine.coming().filter(|(_, source, _)| pulls.has_room(source) && !lost) {
-            wanted.insert(Task::Pull(shard, num, offset, source.clone()));
+        for (shard, source, mut offset) in machine.coming().filter(|_| !lost) {
+            let total = self.totals.get(&(shard, num)).copied().unwrap_or(0);
+            while pulls.has_room(source) {
+                wanted.insert(Task::Pull(shard, num, offset, source.clone()));
+                offset += self.config.piece;
+                // How long it is says the first piece.
+                if offset >= total {
+                    break;
+                }
+            }
         }
         if machine.coming().next().is_none() {
             wanted.insert(Task::Next(num));
@@ -145,21 +176,43 @@ impl Migration {
     /// Stops what is not to be done any more, and begins what is.
     fn align(&mut self, machine: &ShardKv) {
         let wanted = self.wanted(machine);
-        self.handles.retain(|task, handle| {
+        self.stages.retain(|task, stage| {
             let keep = wanted.contains(task);
-            if !keep {
+            if let (false, Stage::Asked(handle)) = (keep, stage) {
                 handle.abort();
             }
             keep
         });
+        let num = machine.current().num;
+        self.totals.retain(|(_, config), _| *config == num);
         for task in wanted {
-            if !self.handles.contains_key(&task) {
+            if !self.stages.contains_key(&task) {
                 let (handle, registration) = AbortHandle::new_pair();
                 let running = self.begin(task.clone(), machine.current().shards.len());
                 self.running.push(Abortable::new(running, registration));
-                self.handles.insert(task, handle);
+                self.stages.insert(task, Stage::Asked(handle));
             }
         }
+    }
+
+    /// Takes what was found, to be put into the log. A piece of a shard waits there for those in front of it: the log would
+    /// have no use for it.
+    fn found(&mut self) -> Vec<Command> {
+        let mut commands = Vec::new();
+        let mut waits = None;
+        for (task, stage) in &mut self.stages {
+            match (task, &stage) {
+                (Task::Pull(shard, ..), _) if waits == Some(*shard) => {}
+                (_, Stage::Found(_)) => {
+                    if let Stage::Found(command) = std::mem::replace(stage, Stage::InLog) {
+                        commands.push(command);
+                    }
+                }
+                (Task::Pull(shard, ..), Stage::Asked(_)) => waits = Some(*shard),
+                _ => {}
+            }
+        }
+        commands
     }
 
     fn begin(&self, task: Task, shards: usize) -> BoxFuture<'static, Finished> {
@@ -177,9 +230,10 @@ impl Migration {
                 let asked = Some(source.group);
                 let mut clerk = self.clerk(asked, &source.servers, MIGRATION_KINDS);
                 let early = bug!(self, DeleteBeforeInstall);
+                let most = self.config.piece;
                 Box::pin(async move {
                     let of = (shard, source.config);
-                    let (total, piece) = pull(&env, &mut clerk, of, offset, timing).await;
+                    let (total, piece) = pull(&env, &mut clerk, of, (offset, most), timing).await;
                     if early && offset + piece.len() as u64 >= total {
                         delete(&env, &mut clerk, of, timing).await;
                     }
@@ -209,33 +263,47 @@ impl Migration {
     }
 
     fn stop(&mut self) {
-        self.handles.clear();
+        self.stages.clear();
+        self.totals.clear();
         self.running = FuturesUnordered::new();
         self.found = ConfigNum(0);
     }
 }
 
 impl Errands<ShardKv> for Migration {
-    fn poll(&mut self, context: &mut Context<'_>, machine: &ShardKv, leads: Option<Term>) -> Vec<Command> {
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        machine: &ShardKv,
+        leads: Option<Term>,
+        in_log: usize,
+    ) -> Vec<Command> {
         if std::mem::replace(&mut self.term, leads) != leads {
             self.stop();
         }
         if leads.is_none() {
             return Vec::new();
         }
+        if in_log == 0 {
+            self.stages.retain(|_, stage| !matches!(stage, Stage::InLog));
+        }
         self.align(machine);
-        let mut commands = Vec::new();
         while let Poll::Ready(Some(ended)) = self.running.poll_next_unpin(context) {
             // What was stopped has nothing to say.
             let Ok(Finished { task, asked, leader, command }) = ended else { continue };
-            self.handles.remove(&task);
             self.leaders.insert(asked, leader);
-            if let Command::Adopt(config) = &command {
-                self.found = config.num;
+            match &command {
+                Command::Adopt(config) => self.found = config.num,
+                Command::Install { shard, config, total, .. } => {
+                    self.totals.insert((*shard, *config), *total);
+                }
+                _ => {}
             }
-            commands.push(command);
+            self.stages.insert(task, Stage::Found(command));
+            // How long a shard is says what else is to be asked for.
+            self.align(machine);
         }
-        commands
+        self.found()
     }
 }
 
@@ -269,11 +337,11 @@ async fn pull(
     env: &Env,
     clerk: &mut Clerk<ShardKv>,
     (shard, config): (ShardId, ConfigNum),
-    offset: u64,
+    (offset, most): (u64, u64),
     mut timing: Timing,
 ) -> (u64, Bytes) {
     loop {
-        match clerk.query(Query::Pull { shard, config, offset }).await {
+        match clerk.query(Query::Pull { shard, config, offset, most }).await {
             Ok((_, Answer::Piece { total, piece })) => return (total, piece),
             Ok(_) => {}
             Err(_) => timing.wait_longer(clerk),

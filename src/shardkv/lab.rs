@@ -10,7 +10,7 @@ use crate::kvraft::lab::{command, written};
 use crate::raft::{Node, StartError};
 use crate::rsm::lab::{self as shown, Service};
 use crate::rsm::{Failure, Malformed, Observer, Patience};
-use crate::shardmaster::lab::{MasterClerk, SHARDS, ShardlabMaster};
+use crate::shardmaster::lab::{MasterClerk, ShardlabMaster};
 use crate::shardmaster::{self, GroupId};
 use futures::future::BoxFuture;
 use labrpc::{Env, Kind, Time};
@@ -26,16 +26,13 @@ pub struct ShardlabShards;
 /// The group of a plan that is the controller.
 const MASTER: u32 = 1;
 
-/// Bytes of a shard that move at once, so that most moves take several.
-const PIECE: u64 = 200;
-
 fn config(setup: &PeerSetup) -> Config {
     let (raft, options, service) = shown::config(setup);
     let settings = Settings {
         group: GroupId(setup.group.into()),
-        shards: SHARDS,
+        shards: setup.knobs.shards,
         sessions: setup.knobs.max_sessions.into(),
-        piece: PIECE,
+        piece: setup.knobs.piece.into(),
         bug: None,
     };
     let masters = setup.groups[MASTER as usize - 1].clone();

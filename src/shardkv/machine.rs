@@ -285,29 +285,29 @@ impl ShardKv {
         self.events.push(Event::Shard { group: self.config.group.0, shard: shard.0, config: config.0, change });
     }
 
-    fn pull(&self, shard: ShardId, config: ConfigNum, offset: u64) -> Answer {
+    fn pull(&self, (shard, config): (ShardId, ConfigNum), offset: u64, most: u64) -> Answer {
         let current = self.current.num;
         if bug!(self, PullFromUnreadySource)
             && config > current
             && let Some(owned) = self.owned.get(&shard)
         {
-            return self.piece(&owned.save().into(), offset);
+            return piece(&owned.save().into(), offset, most);
         }
         if config > current || bug!(self, MutualPullDeadlock) && !self.coming.is_empty() {
             return Answer::NotReady { config: current };
         }
         match self.frozen.get(&(shard, config)) {
-            Some(frozen) => self.piece(&frozen.content, offset),
+            Some(frozen) => piece(&frozen.content, offset, most),
             None => Answer::Gone,
         }
     }
+}
 
-    fn piece(&self, content: &Bytes, offset: u64) -> Answer {
-        let from = (offset as usize).min(content.len());
-        let most = self.config.piece.clamp(1, MAX_PIECE) as usize;
-        let piece = content.slice(from..content.len().min(from + most));
-        Answer::Piece { total: content.len() as u64, piece }
-    }
+fn piece(content: &Bytes, offset: u64, most: u64) -> Answer {
+    let total = content.len() as u64;
+    let from = offset.min(total);
+    let to = from.saturating_add(most.clamp(1, MAX_PIECE)).min(total);
+    Answer::Piece { total, piece: content.slice(from as usize..to as usize) }
 }
 
 impl StateMachine for ShardKv {
@@ -383,8 +383,13 @@ impl StateMachine for ShardKv {
                 self.read(*shard, &kv::Query::Scan { prefix: prefix.clone(), limit: *limit })
             }
             Query::Status => Answer::Status(self.status()),
-            Query::Pull { shard, config, offset } => self.pull(*shard, *config, *offset),
+            Query::Pull { shard, config, offset, most } => self.pull((*shard, *config), *offset, *most),
         }
+    }
+
+    /// What is frozen stays as it is for as long as it is there.
+    fn is_settled(&self, query: &Query) -> bool {
+        matches!(query, Query::Pull { shard, config, .. } if self.frozen.contains_key(&(*shard, *config)))
     }
 
     fn snapshot(&self) -> Vec<u8> {

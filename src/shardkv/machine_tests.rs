@@ -78,7 +78,7 @@ impl Group {
     }
 
     fn pull(&self, shard: u32, config: u64, offset: u64) -> Answer {
-        self.state.query(&Query::Pull { shard: ShardId(shard), config: ConfigNum(config), offset })
+        self.state.query(&Query::Pull { shard: ShardId(shard), config: ConfigNum(config), offset, most: 7 })
     }
 
     fn delete(&mut self, shard: u32, config: u64) -> Reply {

@@ -90,6 +90,8 @@ pub enum Query {
         config: ConfigNum,
         /// From which byte of its content on.
         offset: u64,
+        /// At most so many bytes.
+        most: u64,
     },
 }
 
@@ -137,7 +139,7 @@ pub enum Answer {
     Piece {
         /// How many bytes the content has altogether.
         total: u64,
-        /// Those that were asked for: as many as are given out at once.
+        /// Those that were asked for.
         piece: Bytes,
     },
     /// There is no such frozen shard any more: it was deleted, so whoever has got it has it for good.

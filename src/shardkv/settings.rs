@@ -3,7 +3,7 @@
 use super::bugs::Bug;
 use crate::shardmaster::types::GroupId;
 
-/// Most bytes of a shard that one entry of the log carries.
+/// Most bytes of a shard that one message, and one entry of the log, carries.
 pub const MAX_PIECE: u64 = 4 << 20;
 
 /// What is fixed about a group when it is made: the same on all its servers, always.
@@ -15,7 +15,8 @@ pub struct Settings {
     pub shards: u32,
     /// Most sessions that are remembered in each shard. Beyond, the oldest end there.
     pub sessions: u64,
-    /// Bytes of a shard that are given out at once: from 1 to [`MAX_PIECE`].
+    /// Bytes of a shard that are asked for at once: from 1 to [`MAX_PIECE`]. Clients of other shards wait behind so many on the
+    /// network.
     pub piece: u64,
     /// A planted bug.
     pub bug: Option<Bug>,
@@ -23,6 +24,6 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { group: GroupId(0), shards: 16, sessions: 1_024, piece: 256 << 10, bug: None }
+        Settings { group: GroupId(0), shards: 16, sessions: 1_024, piece: 64 << 10, bug: None }
     }
 }

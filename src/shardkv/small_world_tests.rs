@@ -134,7 +134,8 @@ impl Small {
         next.into_iter().for_each(|next| self.send(at, Entry::Service(Command::Adopt(next))));
         for (shard, source, offset) in coming {
             let from = source.group.0 as usize - 1;
-            let answer = self.groups[from].state.query(&Query::Pull { shard, config: source.config, offset });
+            let answer =
+                self.groups[from].state.query(&Query::Pull { shard, config: source.config, offset, most: 64 });
             let Answer::Piece { total, piece } = answer else { continue };
             if self.hasty && offset + piece.len() as u64 >= total {
                 self.send(from, Entry::Service(Command::Delete { shard, config: source.config }));

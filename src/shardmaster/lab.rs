@@ -19,16 +19,13 @@ use sim::shard::{Answer, Ask, Controller, ControllerSystem};
 /// This repository's shard controller, for [`shown::Lab`].
 pub struct ShardlabMaster;
 
-/// How many shards there are in the laboratory: no multiple of most numbers of groups.
-pub const SHARDS: u32 = 10;
-
 impl Service for ShardlabMaster {
     const NAME: &'static str = "shardmaster";
     const OF_CLIENTS: &'static [Kind] = &shown::kinds(KINDS);
 
     fn boot(env: Env, setup: PeerSetup, observer: Observer) -> BoxFuture<'static, Result<Node, StartError>> {
         let (raft, options, service) = shown::config(&setup);
-        let settings = Settings { shards: SHARDS, ..Settings::default() };
+        let settings = Settings { shards: setup.knobs.shards, ..Settings::default() };
         let mut config = Config { raft, options, service, settings };
         config.plant(setup.bug.as_deref().and_then(Bug::of_name));
         Box::pin(async move { Ok(Server::boot(env, config, Some(observer)).await?.node().clone()) })

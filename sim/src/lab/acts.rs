@@ -105,6 +105,7 @@ impl Control {
             Act::SlowService { who, lag } => {
                 self.resolve_aloud(who).iter().for_each(|node| self.shared.set_lag(node, Some(*lag)));
             }
+            Act::Busy { who, each } => self.each(who, |node| Command::Service { node, span: *each }),
             Act::CrashAt { who, effect, on, nth, edge, power, back_after } => self.each(who, |node| {
                 let (effect, edge, on) = (*effect, *edge, on.clone());
                 Command::CrashAt(CrashPoint {

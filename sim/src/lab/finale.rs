@@ -12,7 +12,7 @@
 use super::control::{Control, Stop};
 use super::watcher::Watcher;
 use crate::oracle::Known;
-use labrpc::sim::{Command, DiskWeather, NetWeather, NodeSet};
+use labrpc::sim::{Command, DiskWeather, NetWeather, NodeSet, Span};
 use labrpc::{Index, NodeId, Term, Time};
 use std::time::Duration;
 
@@ -80,6 +80,7 @@ impl Control {
         for node in nodes.iter() {
             self.lab.order(Command::Disk { node, weather: DiskWeather::default() });
             self.shared.set_lag(node, None);
+            self.lab.order(Command::Service { node, span: Span::ZERO });
             self.lab.order(Command::Resume { node });
             self.lab.order(Command::Boot { node });
         }

@@ -66,6 +66,10 @@ pub struct Knobs {
     pub snapshot_bytes: Option<u32>,
     /// Most sessions of clients that a service remembers.
     pub max_sessions: u32,
+    /// How many shards a sharded store has.
+    pub shards: u32,
+    /// Bytes of a shard that move at once.
+    pub piece: u32,
 }
 
 impl Default for Knobs {
@@ -92,6 +96,10 @@ impl Default for Knobs {
             reads: ReadMode::Index,
             snapshot_bytes: None,
             max_sessions: 1_000,
+            // No multiple of most numbers of groups.
+            shards: 10,
+            // So few that most moves take several.
+            piece: 200,
         }
     }
 }

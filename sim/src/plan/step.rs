@@ -114,6 +114,13 @@ pub enum Act {
         /// How long.
         lag: Spread,
     },
+    /// They take one message after the other, and so long for each: whoever has more to do than others is slower.
+    Busy {
+        /// Who.
+        who: Selector,
+        /// How long.
+        each: Span,
+    },
     /// Flip a bit of a durable file of a server that is down. It must refuse to start.
     Corrupt {
         /// Whose.

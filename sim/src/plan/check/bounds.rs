@@ -30,11 +30,15 @@ const MOST_OF_COMMANDS: u64 = 32 << 20;
 const LARGEST_BALLAST: u32 = 16 << 20;
 const LARGEST_CHUNK: u32 = 1 << 20;
 const MOST_PIECES: u32 = 10_000;
+/// Shards of a store.
+const MOST_SHARDS: u32 = 1_024;
 /// Entries that wait for the service, and appends on the way.
 const MOST_WAITING: u32 = 1_000_000;
 /// The service of every server takes at most so long for an entry, in the finale too. One of them can be slower:
 /// the finale ends that.
 const LONGEST_LAG: Span = Span::secs(1);
+/// For one message. With more, a heartbeat each is all that a server gets done.
+const LONGEST_BUSY: Span = Span::millis(50);
 /// Bytes in a second on a link. With less, a heartbeat takes longer than an election timeout.
 const LEAST_BANDWIDTH: u64 = 1_000;
 /// Rates of clocks. Beyond, no election timeout is long enough.
@@ -260,6 +264,8 @@ impl Bounds<'_> {
                 format!("{lag} for each entry; at most {LONGEST_LAG} (see slow-service)"),
             );
         }
+        within("knobs.shards", knobs.shards, 1, MOST_SHARDS)?;
+        within("knobs.piece", knobs.piece, 1, LARGEST_CHUNK)?;
         self.patience("knobs.client_timeout", knobs.client_timeout)?;
         self.patience("knobs.client_patience", knobs.client_patience)?;
         if knobs.client_timeout < Span::millis(1) {
@@ -288,6 +294,13 @@ impl Bounds<'_> {
             Act::Disk { weather, .. } => self.disk(&at("disk.weather"), weather),
             Act::Hush(span) => self.span(&at("hush"), *span),
             Act::StallDisk { span, .. } => self.span(&at("stall-disk.span"), *span),
+            Act::Busy { each, .. } => {
+                self.span(&at("busy.each"), *each)?;
+                if *each > LONGEST_BUSY {
+                    return refuse(&at("busy.each"), format!("{each} for each message; at most {LONGEST_BUSY}"));
+                }
+                Ok(())
+            }
             Act::SlowService { lag, .. } => self.spread(&at("slow-service.lag"), *lag),
             Act::Net(weather) => self.net(&at("net"), weather),
             Act::Rule { chance: ppm, take, what, .. } => {

@@ -7,6 +7,7 @@ mod size;
 mod tests;
 
 use super::{FORMAT, Plan};
+use labrpc::sim::NodeSet;
 use names::Names;
 
 /// Why a plan is refused.
@@ -36,6 +37,8 @@ pub enum PlanError {
 
 /// More servers than this make no sense in a simulated cluster.
 const MOST_SERVERS: u32 = 64;
+/// Servers and the nodes of clients: each has a number from 1, below what a set of nodes can hold.
+const MOST_NODES: u32 = NodeSet::CAPACITY - 1;
 
 /// Checks that end the run: without them there is nothing to go on with.
 const NEVER_MUTE: [&str; 2] = ["panic", "stuck"];

@@ -1,7 +1,7 @@
 //! That what a plan names is there when it is spoken of: servers, and what earlier steps have bound, proposed,
 //! counted or put up.
 
-use super::{MOST_SERVERS, PlanError, refuse};
+use super::{MOST_NODES, PlanError, refuse};
 use crate::plan::{Act, Client, Moment, Op, Plan, Selector, Step};
 use std::collections::BTreeSet;
 
@@ -35,10 +35,10 @@ impl<'a> Names<'a> {
             }
         }
         let nodes = plan.server_count() as usize + plan.clients.iter().filter(|client| client.is_kv()).count();
-        if nodes >= MOST_SERVERS as usize {
+        if nodes > MOST_NODES as usize {
             return refuse(
                 "clients",
-                format!("{nodes} servers and clients in all; there can be {MOST_SERVERS} at most"),
+                format!("{nodes} servers and clients in all; there can be {MOST_NODES} at most"),
             );
         }
         self.steps("script", &plan.script)?;
@@ -146,6 +146,7 @@ impl<'a> Names<'a> {
             | Act::ClockJump { who, .. }
             | Act::Disk { who, .. }
             | Act::StallDisk { who, .. }
+            | Act::Busy { who, .. }
             | Act::SlowService { who, .. }
             | Act::Corrupt { who, .. }
             | Act::Transfer { to: who }

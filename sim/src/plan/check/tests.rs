@@ -70,8 +70,10 @@ fn groups_are_counted_and_named_as_they_are() {
     }
     let mut plan = Plan { groups: 21, ..Plan::default() };
     assert_eq!(plan.check(), Ok(()));
+    plan.clients = vec![client(); 64];
+    assert_eq!(plan.check(), Ok(()));
     plan.clients.push(client());
-    assert!(plan.check().unwrap_err().to_string().starts_with("clients: 64 servers and clients in all"));
+    assert!(plan.check().unwrap_err().to_string().starts_with("clients: 128 servers and clients in all"));
 }
 
 #[test]
