@@ -125,10 +125,17 @@ fn bandwidth_makes_large_messages_slow() {
 
 #[test]
 fn a_node_with_a_service_time_takes_one_message_after_the_other() {
-    let busy = Command::Service { node: S2, span: Span::millis(10) };
-    let received = pings(1, 10, constant(), vec![busy], vec![]);
-    let gaps: Vec<_> = received.windows(2).map(|pair| pair[1].1.since(pair[0].1)).collect();
-    assert!(gaps.iter().all(|gap| *gap >= Duration::from_micros(9_990)), "{gaps:?}");
+    let gaps = |kinds| {
+        let busy = Command::Service { node: S2, span: Span::millis(10), kinds };
+        let received = pings(1, 10, constant(), vec![busy], vec![]);
+        received.windows(2).map(|pair| pair[1].1.since(pair[0].1)).collect::<Vec<_>>()
+    };
+    for kinds in [vec![], vec![PING.name().to_string()]] {
+        let gaps = gaps(kinds);
+        assert!(gaps.iter().all(|gap| *gap >= Duration::from_micros(9_990)), "{gaps:?}");
+    }
+    let others = gaps(vec!["another kind".into()]);
+    assert!(others.iter().all(|gap| *gap < Duration::from_millis(1)), "{others:?}");
 }
 
 /// S1 calls S2 once, S2 answers each request; returns the outcome and how many requests S2 saw.

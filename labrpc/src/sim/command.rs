@@ -1,7 +1,7 @@
 //! Carrying out what the laboratory orders.
 
 use super::Ending;
-use super::node::State;
+use super::node::{Service, State};
 use super::observe::{Command, Observed};
 use super::world::{Deferred, Event, World};
 use crate::id::NodeId;
@@ -51,7 +51,9 @@ impl World {
             Command::Corrupt { node, file, offset } => {
                 self.nodes[node.slot()].disk.corrupt(&file, offset);
             }
-            Command::Service { node, span } => self.nodes[node.slot()].service = span.nanos(),
+            Command::Service { node, span, kinds } => {
+                self.nodes[node.slot()].service = Service { each: span.nanos(), kinds };
+            }
             Command::TellWhenIdle { node } => self.nodes[node.slot()].tell_when_idle = true,
             Command::After(span, command) => self.order_later(span.nanos(), *command),
             Command::End => self.end(Ending::Hook),
@@ -128,7 +130,12 @@ impl fmt::Display for Command {
             Command::Disk { node, weather } => write!(f, "disk of {node}: {weather:?}"),
             Command::StallDisk { node, span } => write!(f, "disk of {node} stalls for {span}"),
             Command::Corrupt { node, file, offset } => write!(f, "bit flip in `{file}` of {node} at {offset}"),
-            Command::Service { node, span } => write!(f, "{node} takes {span} for each message"),
+            Command::Service { node, span, kinds } if kinds.is_empty() => {
+                write!(f, "{node} takes {span} for each message")
+            }
+            Command::Service { node, span, kinds } => {
+                write!(f, "{node} takes {span} for each {}", kinds.join(", "))
+            }
             Command::TellWhenIdle { node } => write!(f, "tell when {node} has handled its messages"),
             Command::After(span, command) => write!(f, "in {span}: {command}"),
             Command::End => write!(f, "end"),

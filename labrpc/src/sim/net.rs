@@ -202,10 +202,10 @@ impl World {
     /// A message reaches its receiver's machine. If that serves one message after the other, it queues.
     pub fn arrive(&mut self, packet: Packet) {
         let node = &mut self.nodes[packet.to.slot()];
-        if node.service == 0 || node.state == State::Down {
+        if node.service.each == 0 || node.service.of(packet.kind) == 0 || node.state == State::Down {
             return self.deliver(packet);
         }
-        node.busy_until = node.busy_until.max(self.now) + node.service;
+        node.busy_until = node.busy_until.max(self.now) + node.service.each;
         let at = node.busy_until;
         self.schedule(at, Event::Delivery(packet));
     }

@@ -5,7 +5,7 @@ use super::disk::SimDisk;
 use super::disk_ops::InFlight;
 use super::env::Booter;
 use super::weather::DiskWeather;
-use crate::net::{Incoming, Request};
+use crate::net::{Incoming, Kind, Request};
 use crate::time::Time;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
@@ -30,9 +30,26 @@ pub(crate) struct Node {
     pub disk_ops: u64,
     pub disk_in_flight: Vec<InFlight>,
     pub disk_stalled_until: u64,
-    /// Nanoseconds that each message keeps the node busy, and until when it is.
-    pub service: u64,
+    pub service: Service,
+    /// Until when messages keep the node busy.
     pub busy_until: u64,
+}
+
+/// How long messages keep a node busy.
+#[derive(Default)]
+pub(crate) struct Service {
+    /// Nanoseconds for each.
+    pub each: u64,
+    /// Only for messages of these kinds; none: all.
+    pub kinds: Vec<String>,
+}
+
+impl Service {
+    /// For a message of this kind.
+    pub fn of(&self, kind: Kind) -> u64 {
+        let serves = self.kinds.is_empty() || self.kinds.iter().any(|one| one == kind.name());
+        if serves { self.each } else { 0 }
+    }
 }
 
 /// Whether a node runs.
@@ -60,7 +77,7 @@ impl Node {
             disk_ops: 0,
             disk_in_flight: Vec::new(),
             disk_stalled_until: 0,
-            service: 0,
+            service: Service::default(),
             busy_until: 0,
         }
     }

@@ -346,12 +346,14 @@ pub enum Command {
         /// Which byte.
         offset: u64,
     },
-    /// Each message that the node handles takes it so long.
+    /// Each message that the node handles takes it so long, one after the other.
     Service {
         /// Whom.
         node: NodeId,
         /// How long.
         span: Span,
+        /// Only messages of these kinds; none: all.
+        kinds: Vec<String>,
     },
     /// Say so when the node has handled every message that it has taken by now, or takes before.
     TellWhenIdle {

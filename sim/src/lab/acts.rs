@@ -105,7 +105,11 @@ impl Control {
             Act::SlowService { who, lag } => {
                 self.resolve_aloud(who).iter().for_each(|node| self.shared.set_lag(node, Some(*lag)));
             }
-            Act::Busy { who, each } => self.each(who, |node| Command::Service { node, span: *each }),
+            Act::Busy { who, each, parts } => {
+                // What it does not name cannot keep it busy.
+                let Some(kinds) = self.kinds("servers are not kept busy", parts) else { return };
+                self.each(who, |node| Command::Service { node, span: *each, kinds: kinds.clone() });
+            }
             Act::CrashAt { who, effect, on, nth, edge, power, back_after } => self.each(who, |node| {
                 let (effect, edge, on) = (*effect, *edge, on.clone());
                 Command::CrashAt(CrashPoint {
@@ -222,15 +226,20 @@ impl Control {
         }
     }
 
+    /// What the messages are called that play these parts. If the system does not say, it is noted what is not done then.
+    fn kinds(&self, without: &str, parts: &[Part]) -> Option<Vec<String>> {
+        let kinds = parts.iter().flat_map(|part| self.shared.system.kinds(*part));
+        let kinds: Vec<String> = kinds.map(|kind| kind.name().into()).collect();
+        let known = !kinds.is_empty() || parts.is_empty();
+        if !known {
+            self.lab.note(None, &format!("{without}: this system does not say which messages that are"));
+        }
+        known.then_some(kinds)
+    }
+
     fn put_up_rule(&mut self, act: &Act) {
         let Act::Rule { name, from, to, parts, chance, skip, take, what } = act else { return };
-        let kinds: Vec<String> =
-            parts.iter().flat_map(|part| self.shared.system.kinds(*part)).map(|kind| kind.name().into()).collect();
-        if kinds.is_empty() && !parts.is_empty() {
-            return self
-                .lab
-                .note(None, &format!("no rule `{name}`: this system does not say which messages that are"));
-        }
+        let Some(kinds) = self.kinds(&format!("no rule `{name}`"), parts) else { return };
         let verdict = match what {
             What::Pass => Verdict::Pass,
             What::Drop => Verdict::Drop,

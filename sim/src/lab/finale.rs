@@ -80,7 +80,7 @@ impl Control {
         for node in nodes.iter() {
             self.lab.order(Command::Disk { node, weather: DiskWeather::default() });
             self.shared.set_lag(node, None);
-            self.lab.order(Command::Service { node, span: Span::ZERO });
+            self.lab.order(Command::Service { node, span: Span::ZERO, kinds: Vec::new() });
             self.lab.order(Command::Resume { node });
             self.lab.order(Command::Boot { node });
         }

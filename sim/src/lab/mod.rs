@@ -134,6 +134,7 @@ fn report(plan: &Plan, finished: Finished<control::Notes>) -> Report {
         waived: plan.waived.clone(),
         not_checked: watcher.oracles.not_checked(watcher.explains),
         servers: plan.server_count(),
+        shards: std::mem::take(&mut watcher.shard_news),
         trace: watcher.take_lines(),
         history: watcher.history,
     }

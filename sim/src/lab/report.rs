@@ -3,6 +3,7 @@
 use super::render::Line;
 use crate::history::History;
 use crate::oracle::Violation;
+use labrpc::{Event, Time};
 use serde::{Deserialize, Serialize};
 
 /// The verdict on a run.
@@ -54,6 +55,8 @@ pub struct Report {
     pub not_checked: Vec<&'static str>,
     /// How many servers there are, in all groups together. Nodes behind them are clients.
     pub servers: u32,
+    /// What became of the shards of a sharded store: each thing as the first server of a group has said it, and when.
+    pub shards: Vec<(Time, Event)>,
     /// Every event, if they were recorded.
     pub trace: Vec<Line>,
     /// What clients of a key/value service did and were told; with the faults meanwhile, if events were recorded.

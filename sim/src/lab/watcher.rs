@@ -12,7 +12,7 @@ use crate::raft::{Change, DiskFact, Follow, RaftSystem, WireFacts};
 use crate::shard::Ownership;
 use bytes::Bytes;
 use labrpc::sim::{Command, DiskAct, Face, Hook, NodeSet, Observed, Packet, Sending, Stamp, View};
-use labrpc::{Direction, Event, Index, Kind, NodeId, Term};
+use labrpc::{Direction, Event, Index, Kind, NodeId, Term, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
@@ -97,6 +97,8 @@ pub(super) struct Watcher {
     pub controller: ControllerWatch,
     /// Who has which shard of a sharded service.
     pub ownership: Ownership,
+    /// What became of shards: each thing as it was said first, and when.
+    pub shard_news: Vec<(Time, Event)>,
     /// What a server is about to report that it has executed, and the last entry of each group of which that is known.
     executed: Option<Bytes>,
     known_to: Vec<Index>,
@@ -130,6 +132,7 @@ impl Watcher {
             outcome: None,
             controller: ControllerWatch::default(),
             ownership: Ownership::default(),
+            shard_news: Vec::new(),
             executed: None,
             known_to: nothing,
             system,
@@ -423,6 +426,9 @@ impl Watcher {
         match *seen {
             Observed::Emitted { node, event } => {
                 self.tell_of(stamp, node, &Fact::Emitted { node, event });
+                if self.ownership.is_news(event) {
+                    self.shard_news.push((stamp.at, event.clone()));
+                }
                 if let Err(detail) = self.ownership.learn(event) {
                     self.violate(violated("shard-ownership", detail, stamp));
                 }

@@ -120,6 +120,9 @@ pub enum Act {
         who: Selector,
         /// How long.
         each: Span,
+        /// Only messages of these parts of the protocol; none: all.
+        #[serde(default)]
+        parts: Vec<Part>,
     },
     /// Flip a bit of a durable file of a server that is down. It must refuse to start.
     Corrupt {

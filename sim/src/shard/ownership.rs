@@ -41,6 +41,17 @@ pub struct Ownership {
 type Verdict = Result<(), String>;
 
 impl Ownership {
+    /// Whether a server says something of shards that none of its group has said before.
+    pub fn is_news(&self, event: &Event) -> bool {
+        match event {
+            Event::ConfigAdopted { group, config } => self.adopted.get(group).is_none_or(|last| last < config),
+            Event::Shard { group, shard, config, .. } => {
+                !self.said.contains_key(&(*group, *shard, *config, event.name()))
+            }
+            _ => false,
+        }
+    }
+
     /// A server says something.
     pub fn learn(&mut self, event: &Event) -> Verdict {
         match event {

@@ -5,7 +5,7 @@ use super::super::kv::load::{Load, Mix};
 use super::super::raft::{ELECTION, unreliable};
 use super::super::{Scenario, raft::Draw};
 use super::{LATEST, give, idle, join, leave};
-use crate::plan::{Act, KvOp, Moment, Otherwise, Plan, Selector, Step};
+use crate::plan::{Act, Knobs, KvOp, Moment, Otherwise, Plan, Selector, Step};
 use labrpc::sim::{Span, Spread, Tail};
 
 /// The scenarios.
@@ -56,9 +56,6 @@ pub const SCENARIOS: &[Scenario] = &[
     ),
     Scenario::ours("shard-leave-all", "All groups leave, and some join again.", leave_all),
     Scenario::ours("shard-partitions", "Groups and the controller fall apart, under load.", partitions),
-    Scenario::ours("shard-many-groups", "Eight groups, and configurations that change.", |draw| {
-        Storm::new(8).plan(draw)
-    }),
 ];
 
 /// The first group that serves; the one before it is the controller.
@@ -70,11 +67,18 @@ const MIX: Mix = Mix { append: 450, put: 50, cas: 50, delete: 20, scan: 5 };
 
 /// A controller and so many groups. Client 1 looks after the controller; the others work.
 fn stage(draw: &mut Draw, groups: u32, clients: u32, ops: u32) -> Plan {
+    stage_with(draw, groups, load(clients, ops))
+}
+
+fn load(clients: u32, ops: u32) -> Load {
+    Load { keys: KEYS, mix: MIX, pause: Span::millis(80), ..Load::of(clients, ops) }
+}
+
+fn stage_with(draw: &mut Draw, groups: u32, load: Load) -> Plan {
     let mut plan = draw.plan_with_knobs(3);
     plan.groups = groups + 1;
     plan.knobs.snapshot_every = None;
     plan.clients = vec![idle(Selector::All)];
-    let load = Load { keys: KEYS, mix: MIX, pause: Span::millis(80), ..Load::of(clients, ops) };
     plan.clients.extend(load.draw(draw, 2));
     plan
 }
@@ -138,18 +142,30 @@ fn missed(draw: &mut Draw) -> Plan {
 
 /// Configurations that change while clients work.
 #[derive(Clone, Copy)]
-struct Storm {
-    groups: u32,
-    pace: Span,
-    times: u32,
-    lossy: bool,
-    snapshots: bool,
-    restarts: bool,
+pub(super) struct Storm {
+    pub groups: u32,
+    pub shards: u32,
+    pub keys: u64,
+    pub pace: Span,
+    pub times: u32,
+    pub lossy: bool,
+    pub snapshots: bool,
+    pub restarts: bool,
 }
 
 impl Storm {
-    fn new(groups: u32) -> Storm {
-        Storm { groups, pace: Span::millis(500), times: 8, lossy: false, snapshots: false, restarts: false }
+    pub fn new(groups: u32) -> Storm {
+        let (shards, keys) = (Knobs::default().shards, KEYS);
+        Storm {
+            groups,
+            shards,
+            keys,
+            pace: Span::millis(500),
+            times: 8,
+            lossy: false,
+            snapshots: false,
+            restarts: false,
+        }
     }
 
     fn lossy(self) -> Storm {
@@ -164,8 +180,9 @@ impl Storm {
         Storm { restarts: true, ..self }
     }
 
-    fn plan(self, draw: &mut Draw) -> Plan {
-        let mut plan = stage(draw, self.groups, 5, 60);
+    pub fn plan(self, draw: &mut Draw) -> Plan {
+        let mut plan = stage_with(draw, self.groups, Load { keys: self.keys, ..load(5, 60) });
+        plan.knobs.shards = self.shards;
         if self.lossy {
             plan.net = unreliable();
         }
@@ -197,7 +214,7 @@ impl Storm {
         match draw.rng.below(4) {
             0 => leave(&[group(draw)]),
             1 => join(&[group(draw)]),
-            _ => give(draw.rng.below(10) as u32, group(draw)),
+            _ => give(draw.rng.below(self.shards.into()) as u32, group(draw)),
         }
     }
 }

@@ -4,6 +4,9 @@ mod directed;
 mod kv;
 mod kv_directed;
 mod master;
+mod scale;
+
+pub use scale::{MOVES_AT, one_move, throughput};
 
 use super::Suite;
 use super::raft::Draw;
@@ -19,7 +22,7 @@ pub fn master(system: Arc<dyn RaftSystem>) -> Suite {
 
 /// The suite for a sharded key/value store, whose controller is group 1.
 pub fn kv(system: Arc<dyn RaftSystem>) -> Suite {
-    Suite::of(system, [kv::SCENARIOS, kv_directed::SCENARIOS].into_iter().flatten())
+    Suite::of(system, [kv::SCENARIOS, scale::SCENARIOS, kv_directed::SCENARIOS].into_iter().flatten())
 }
 
 fn join(groups: &[u32]) -> KvOp {
