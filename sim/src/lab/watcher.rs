@@ -211,6 +211,16 @@ impl Watcher {
         self.history.ret(op, outcome);
     }
 
+    /// What servers say of shards.
+    fn take_in_shards(&mut self, stamp: Stamp, event: &Event) {
+        if self.ownership.is_news(event) {
+            self.shard_news.push((stamp.at, event.clone()));
+        }
+        if let Err(detail) = self.ownership.learn(event) {
+            self.violate(violated("shard-ownership", detail, stamp));
+        }
+    }
+
     pub fn take_lines(&mut self) -> Vec<Line> {
         self.recorder.take().map(Recorder::into_lines).unwrap_or_default()
     }
@@ -426,12 +436,7 @@ impl Watcher {
         match *seen {
             Observed::Emitted { node, event } => {
                 self.tell_of(stamp, node, &Fact::Emitted { node, event });
-                if self.ownership.is_news(event) {
-                    self.shard_news.push((stamp.at, event.clone()));
-                }
-                if let Err(detail) = self.ownership.learn(event) {
-                    self.violate(violated("shard-ownership", detail, stamp));
-                }
+                self.take_in_shards(stamp, event);
                 if matches!(event, Event::Role { .. }) {
                     self.wake();
                 }
