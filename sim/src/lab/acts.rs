@@ -21,8 +21,7 @@ impl Control {
             return;
         }
         faults.sort_by_key(|fault| fault.at);
-        let mut hands = Control::new(self.lab.clone(), self.shared.system.clone(), self.plan.clone());
-        hands.shared = self.shared.clone();
+        let mut hands = self.hands();
         hands.rng = Rng::new(self.plan.seed, "faults");
         // Commands of their own, apart from the script's.
         hands.commands = 1_000_000;
@@ -35,6 +34,13 @@ impl Control {
                 hands.shared.set_faults_left(left);
             }
         });
+    }
+
+    /// For a task beside the script: it has names and draws of its own.
+    pub fn hands(&self) -> Control {
+        let mut hands = Control::new(self.lab.clone(), self.shared.system.clone(), self.plan.clone());
+        hands.shared = self.shared.clone();
+        hands
     }
 
     /// Lets each client begin.

@@ -31,6 +31,8 @@ pub(super) struct Shared {
     hush: AtomicU64,
     /// Clients that have not done all that they had to do.
     busy: AtomicU32,
+    /// Triggers have had their time.
+    disarmed: AtomicBool,
     /// Timed faults that have not happened yet.
     faults: AtomicU32,
     /// What each client of a key/value service was asked to do and has not begun, and how much of it it has done.
@@ -80,6 +82,15 @@ impl Shared {
 
     pub fn set_quiet(&self) {
         self.quiet.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether triggers are not answered any more.
+    pub fn is_disarmed(&self) -> bool {
+        self.disarmed.load(Ordering::Relaxed)
+    }
+
+    pub fn disarm(&self) {
+        self.disarmed.store(true, Ordering::Relaxed);
     }
 
     /// No client begins anything before that.
@@ -228,6 +239,7 @@ impl Control {
             peers,
             lags: Mutex::new(BTreeMap::new()),
             quiet: AtomicBool::new(false),
+            disarmed: AtomicBool::new(false),
             hush: AtomicU64::new(0),
             busy: AtomicU32::new(0),
             faults: AtomicU32::new(0),
@@ -309,6 +321,7 @@ impl Control {
             self.lab.order(Command::Boot { node });
         }
         self.start_faults();
+        self.start_triggers();
         self.start_clients();
     }
 

@@ -20,6 +20,7 @@ impl Control {
     /// See the module.
     pub async fn finale(&mut self) -> Result<(), Stop> {
         let finale = self.plan.finale.clone();
+        self.disarm_triggers();
         self.judge_crash_points();
         self.lab.order(Command::DisarmCrashes);
         if let Some(core) = &finale.core {

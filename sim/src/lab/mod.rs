@@ -15,6 +15,7 @@ mod render;
 mod report;
 mod script;
 mod service;
+mod triggers;
 mod watcher;
 mod words;
 

@@ -3,6 +3,7 @@
 use super::Record;
 use super::controller_watch::ControllerWatch;
 use super::render::{Line, Recorder, fault};
+use super::triggers::Triggers;
 use super::words::{Asks, IsTold};
 use crate::history::{At, Call, History, OpId, Outcome};
 use crate::kv::{Lost, Told};
@@ -99,6 +100,8 @@ pub(super) struct Watcher {
     pub ownership: Ownership,
     /// What became of shards: each thing as it was said first, and when.
     pub shard_news: Vec<(Time, Event)>,
+    /// What waits for something to happen.
+    pub triggers: Triggers,
     /// What a server is about to report that it has executed, and the last entry of each group of which that is known.
     executed: Option<Bytes>,
     known_to: Vec<Index>,
@@ -133,6 +136,7 @@ impl Watcher {
             controller: ControllerWatch::default(),
             ownership: Ownership::default(),
             shard_news: Vec::new(),
+            triggers: Triggers::new(plan, &*system),
             executed: None,
             known_to: nothing,
             system,
@@ -472,6 +476,9 @@ impl Hook for Watcher {
     fn observe(&mut self, stamp: Stamp, seen: &Observed<'_>, world: &View<'_>, orders: &mut Vec<Command>) {
         if self.violation.is_some() {
             return;
+        }
+        if !self.triggers.are_none() {
+            self.triggers.look(stamp, seen);
         }
         self.take_in(stamp, seen, world, orders);
         if self.violation.is_some() {

@@ -7,12 +7,14 @@ mod knobs;
 mod kv;
 mod selector;
 mod step;
+pub(crate) mod trigger;
 
 pub use check::PlanError;
 pub use knobs::{Knobs, ReadMode};
 pub use kv::KvOp;
 pub use selector::Selector;
 pub use step::{Act, Moment, Otherwise, Step, What};
+pub use trigger::{Cue, Reaction, Trigger};
 
 use labrpc::sim::{DiskWeather, Limits, NetWeather, Span};
 use labrpc::{NodeId, Rng};
@@ -61,6 +63,9 @@ pub struct Plan {
     /// What happens besides the script, at fixed times from the start.
     #[serde(default)]
     pub faults: Vec<Fault>,
+    /// What happens whenever something else does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<Trigger>,
     /// Who uses the system meanwhile.
     #[serde(default)]
     pub clients: Vec<Client>,
@@ -182,6 +187,7 @@ impl Default for Plan {
             disk: DiskWeather::default(),
             clocks: Vec::new(),
             faults: Vec::new(),
+            triggers: Vec::new(),
             clients: Vec::new(),
             script: Vec::new(),
             finale: Finale::default(),

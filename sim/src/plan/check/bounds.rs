@@ -6,7 +6,7 @@
 
 use super::size::{Scope, least, most};
 use super::{PlanError, refuse};
-use crate::plan::{Act, Fault, Knobs, Moment, Op, Plan, Selector, Step, What};
+use crate::plan::{Act, Fault, Knobs, Moment, Op, Plan, Reaction, Selector, Step, Trigger, What};
 use labrpc::sim::{DiskWeather, Limits, NetWeather, Span, Spread, Tail};
 
 type Outcome = Result<(), PlanError>;
@@ -64,6 +64,9 @@ pub(super) fn all(plan: &Plan) -> Outcome {
         bounds.span(&format!("{place}.at"), *when)?;
         bounds.act(&place, act)?;
         work = work.and(Work::of_act(act));
+    }
+    for (at, trigger) in plan.triggers.iter().enumerate() {
+        bounds.trigger(&format!("triggers[{at}]"), trigger)?;
     }
     for (at, client) in plan.clients.iter().enumerate() {
         let place = format!("clients[{at}]");
@@ -317,6 +320,18 @@ impl Bounds<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    fn trigger(&self, place: &str, trigger: &Trigger) -> Outcome {
+        self.span(&format!("{place}.rest"), trigger.rest)?;
+        trigger.chance.map_or(Ok(()), |ppm| chance(&format!("{place}.chance"), ppm))?;
+        trigger.take.map_or(Ok(()), |take| within(&format!("{place}.take"), take, 1, u32::MAX))?;
+        for (nth, Reaction { after, act }) in trigger.then.iter().enumerate() {
+            let place = format!("{place}.then[{nth}]");
+            self.spread(&format!("{place}.after"), *after)?;
+            self.act(&place, act)?;
+        }
+        Ok(())
     }
 
     fn steps(&self, place: &str, steps: &[Step]) -> Outcome {

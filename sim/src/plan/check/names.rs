@@ -2,6 +2,7 @@
 //! counted or put up.
 
 use super::{MOST_NODES, PlanError, refuse};
+use crate::plan::trigger::NAMES;
 use crate::plan::{Act, Client, Moment, Op, Plan, Selector, Step};
 use std::collections::BTreeSet;
 
@@ -26,6 +27,13 @@ impl<'a> Names<'a> {
         let plan = self.plan;
         for (at, fault) in plan.faults.iter().enumerate() {
             self.act(&format!("faults[{at}]"), &fault.act)?;
+        }
+        for (at, trigger) in plan.triggers.iter().enumerate() {
+            self.bound.extend(NAMES);
+            for (nth, reaction) in trigger.then.iter().enumerate() {
+                self.act(&format!("triggers[{at}].then[{nth}]"), &reaction.act)?;
+            }
+            NAMES.iter().for_each(|name| _ = self.bound.remove(name));
         }
         for (at, client) in plan.clients.iter().enumerate() {
             self.selector(&format!("clients[{at}].talks_to"), &client.talks_to)?;
