@@ -41,6 +41,7 @@ fn scenarios(suite: &Suite) {
         let group = match scenario.group {
             Group::Usual => "usual",
             Group::Ours => "ours",
+            Group::Swarm => "swarm",
             Group::Directed => "directed",
         };
         show(format_args!("  {:<30} {group:<9} {}\n", scenario.name, scenario.about));

@@ -40,6 +40,9 @@ pub struct Plan {
     /// The bug to plant, if any.
     #[serde(default)]
     pub bug: Option<String>,
+    /// What the seed has drawn, in words. Nothing hangs on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drawn: Vec<String>,
     /// Checks that are switched off.
     #[serde(default)]
     pub mute: Vec<String>,
@@ -179,6 +182,7 @@ impl Default for Plan {
             seed: 0,
             schedule: 0,
             bug: None,
+            drawn: Vec::new(),
             mute: Vec::new(),
             servers: 3,
             groups: 1,
@@ -300,6 +304,11 @@ impl Plan {
     /// Does something.
     pub fn act(&mut self, act: Act) -> &mut Plan {
         self.then(Step::Do(act))
+    }
+
+    /// At a time, the client that looks after a shard controller, client 1, is asked for something.
+    pub(crate) fn ask_at(&mut self, at: Span, op: KvOp) {
+        self.faults.push(Fault { at, act: Act::Ask { client: 1, op } });
     }
 
     /// Lets time pass.

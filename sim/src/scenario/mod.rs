@@ -1,8 +1,10 @@
 //! Scenarios: functions from a seed to a plan.
 
 pub mod kv;
+mod nemesis;
 pub mod raft;
 pub mod shard;
+mod swarm;
 
 use crate::plan::Plan;
 use crate::raft::{Part, RaftSystem};
@@ -15,6 +17,8 @@ pub enum Group {
     Usual,
     /// One that other ports of the labs left out.
     Ours,
+    /// Drawn whole by the seed.
+    Swarm,
     /// Made for one planted bug.
     Directed,
 }
@@ -90,6 +94,10 @@ impl Scenario {
 
     const fn ours(name: &'static str, about: &'static str, draw: fn(&mut raft::Draw) -> Plan) -> Scenario {
         Scenario::of(Group::Ours, name, about, draw)
+    }
+
+    const fn swarm(name: &'static str, about: &'static str, draw: fn(&mut raft::Draw) -> Plan) -> Scenario {
+        Scenario::of(Group::Swarm, name, about, draw)
     }
 
     const fn directed(name: &'static str, about: &'static str, draw: fn(&mut raft::Draw) -> Plan) -> Scenario {

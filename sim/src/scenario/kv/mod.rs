@@ -16,7 +16,10 @@ use std::sync::Arc;
 
 /// The suite for a key/value service.
 pub fn suite(system: Arc<dyn RaftSystem>) -> Suite {
-    Suite::of(system, [usual::SCENARIOS, ours::SCENARIOS, directed::SCENARIOS].into_iter().flatten())
+    Suite::of(
+        system,
+        [usual::SCENARIOS, ours::SCENARIOS, super::swarm::KV, directed::SCENARIOS].into_iter().flatten(),
+    )
 }
 
 impl Draw {

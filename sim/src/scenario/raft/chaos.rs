@@ -1,6 +1,7 @@
 //! Chaos: everything at once, as the seed has it.
 
-use super::networks::{load, with_core};
+pub(in crate::scenario) use super::networks::load_with as load;
+use super::networks::{self, with_core};
 use super::{Draw, Need, Scenario};
 use crate::plan::{Act, Fault, Plan, Selector};
 use labrpc::NodeId;
@@ -18,10 +19,21 @@ pub const SCENARIOS: &[Scenario] = &[
 ];
 
 /// How long the faults last.
-const DURATION: u64 = 12_000_000;
+const DURATION: Span = Span::secs(12);
 
 /// One fault of a family, and what undoes it.
-type Family = fn(&mut Draw) -> (Act, Option<Act>);
+pub(in crate::scenario) type Family = fn(&mut Draw) -> (Act, Option<Act>);
+
+/// All families, with their names.
+pub(in crate::scenario) const FAMILIES: &[(&str, Family)] = &[
+    ("partitions", partition),
+    ("crashes", crash),
+    ("crashes at any effect", crash_at),
+    ("pauses", pause),
+    ("clock jumps", clock),
+    ("disks that stall", stall),
+    ("leadership transfers", transfer),
+];
 
 pub(in crate::scenario) fn chaos(draw: &mut Draw, snapshots: bool) -> Plan {
     let servers = *draw.rng.pick(&[3, 3, 5, 5, 5, 1, 2, 4, 7]);
@@ -34,31 +46,36 @@ pub(in crate::scenario) fn chaos(draw: &mut Draw, snapshots: bool) -> Plan {
         }
     }
     let clients = draw.rng.within(2..=6) as u32;
-    plan.clients = load(draw, clients, 100, Selector::All, true);
-    plan.clients.extend(load(draw, 1, 100, Selector::s(1), true));
+    plan.clients = networks::load(draw, clients, 100, Selector::All, true);
+    plan.clients.extend(networks::load(draw, 1, 100, Selector::s(1), true));
     // Each family of faults is there or not: many bugs show only where others stay out of the way.
-    let families: [Family; 7] = [partition, crash, crash_at, pause, clock, stall, transfer];
-    for family in families {
+    for (_, family) in FAMILIES {
         if draw.rng.chance(500_000) {
-            let every = draw.rng.within(400_000..=3_000_000);
-            let mut at = draw.rng.below(every);
-            while at < DURATION {
-                let (act, undo) = family(draw);
-                let lasts = draw.rng.within(5_000..=2 * every);
-                plan.faults.push(Fault { at: Span::micros(at), act });
-                if let Some(act) = undo {
-                    plan.faults.push(Fault { at: Span::micros(at + lasts), act });
-                }
-                at += draw.rng.within(every / 2..=every * 2);
-            }
+            set(draw, &mut plan, *family, DURATION);
         }
     }
-    plan.sleep(Span::micros(DURATION));
+    plan.sleep(DURATION);
     plan.finale = with_core(&plan);
     plan
 }
 
-fn net(draw: &mut Draw) -> NetWeather {
+/// Faults of a family, again and again.
+pub(in crate::scenario) fn set(draw: &mut Draw, plan: &mut Plan, family: Family, lasts: Span) {
+    let end = lasts.0.as_micros() as u64;
+    let every = draw.rng.within(400_000..=3_000_000);
+    let mut at = draw.rng.below(every);
+    while at < end {
+        let (act, undo) = family(draw);
+        let lasts = draw.rng.within(5_000..=2 * every);
+        plan.faults.push(Fault { at: Span::micros(at), act });
+        if let Some(act) = undo {
+            plan.faults.push(Fault { at: Span::micros(at + lasts), act });
+        }
+        at += draw.rng.within(every / 2..=every * 2);
+    }
+}
+
+pub(in crate::scenario) fn net(draw: &mut Draw) -> NetWeather {
     let tail = |ppm, from, to| Tail { ppm, delay: Spread::millis(from, to) };
     let mut net = NetWeather {
         delay: Spread::of(Span::micros(200), Span::millis(*draw.rng.pick(&[1, 2, 2, 10, 27]))),
@@ -74,7 +91,7 @@ fn net(draw: &mut Draw) -> NetWeather {
     net
 }
 
-fn disk(draw: &mut Draw) -> DiskWeather {
+pub(in crate::scenario) fn disk(draw: &mut Draw) -> DiskWeather {
     DiskWeather {
         write: *draw.rng.pick(&[Spread::ZERO, Spread::ZERO, Spread::of(Span::ZERO, Span::millis(2))]),
         sync: Spread::of(Span::micros(50), Span::millis(*draw.rng.pick(&[1, 1, 10, 40]))),

@@ -29,6 +29,7 @@ pub fn suite(system: Arc<dyn RaftSystem>) -> Suite {
         networks::SCENARIOS,
         disks::SCENARIOS,
         chaos::SCENARIOS,
+        super::swarm::RAFT,
         directed::ELECTIONS,
         directed::REPLICATION,
         directed::PERSISTENCE,
@@ -56,13 +57,16 @@ pub struct Draw {
     pub abilities: Abilities,
     /// Whether faults can be aimed at its answers.
     knows_replies: bool,
+    /// And at its requests.
+    knows_requests: bool,
 }
 
 impl Draw {
     /// For one scenario and seed.
     pub fn new(name: &'static str, seed: u64, system: &dyn RaftSystem) -> Draw {
-        let (abilities, knows_replies) = (system.abilities(), Need::Replies.is_met(system));
-        Draw { name, seed, rng: Plan::rng(name, seed), abilities, knows_replies }
+        let (knows_requests, knows_replies) = (Need::Kinds.is_met(system), Need::Replies.is_met(system));
+        let abilities = system.abilities();
+        Draw { name, seed, rng: Plan::rng(name, seed), abilities, knows_replies, knows_requests }
     }
 
     /// An empty plan with the usual knobs, as far as the system has them.
@@ -80,6 +84,19 @@ impl Draw {
             plan.knobs = self.able(plan.knobs);
         }
         plan
+    }
+
+    /// An empty plan with knobs that the seed has drawn, whatever the seed.
+    pub(super) fn plan_with_drawn_knobs(&mut self, servers: u32) -> Plan {
+        let mut plan = self.plan(servers);
+        plan.knobs = Knobs::draw(&mut self.rng);
+        plan.knobs = self.able(plan.knobs);
+        plan
+    }
+
+    /// Whether faults can be aimed at the system's messages, both ways.
+    pub(super) fn knows_requests(&self) -> bool {
+        self.knows_requests && self.knows_replies
     }
 
     /// The same with snapshots after every few entries.

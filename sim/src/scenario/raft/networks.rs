@@ -72,12 +72,28 @@ pub const SCENARIOS: &[Scenario] = &[
 
 /// Clients that write, and with `reads` read every third time.
 pub(super) fn load(draw: &mut Draw, count: u32, ops: u32, talks_to: Selector, reads: bool) -> Vec<Client> {
+    clients_of(draw, count, ops, Span::millis(60), talks_to, reads)
+}
+
+/// The same with reads, and with pauses of so long at most.
+pub(in crate::scenario) fn load_with(
+    draw: &mut Draw,
+    count: u32,
+    ops: u32,
+    pause: Span,
+    talks_to: Selector,
+) -> Vec<Client> {
+    clients_of(draw, count, ops, pause, talks_to, true)
+}
+
+fn clients_of(draw: &mut Draw, count: u32, ops: u32, pause: Span, talks_to: Selector, reads: bool) -> Vec<Client> {
     let reads = reads && draw.abilities.reads;
+    let longest = pause.0.as_micros() as u64;
     let mut clients = Vec::new();
     for _ in 0..count {
         let mut list = Vec::new();
         for n in 0..ops {
-            let after = Span::micros(draw.rng.within(1_000..=60_000));
+            let after = Span::micros(draw.rng.within(1_000..=longest));
             list.push(if reads && n % 3 == 2 { Op::Read { after } } else { Op::Write { after, size: 16 } });
         }
         clients.push(Client { talks_to: talks_to.clone(), from: Span::ZERO, ops: list });

@@ -79,9 +79,15 @@ fn multi(draw: &mut Draw) -> Plan {
 
 /// What these clients do, at random.
 fn clients(draw: &mut Draw, count: u32, ops: u32) -> Vec<Client> {
+    clients_of(draw, count, ops, Span::millis(60))
+}
+
+/// The same with pauses of so long at most.
+pub(in crate::scenario) fn clients_of(draw: &mut Draw, count: u32, ops: u32, pause: Span) -> Vec<Client> {
+    let pause = pause.0.as_millis() as u64;
     let mut clients = Vec::new();
     for _ in 0..count {
-        let ops = (0..ops).map(|_| Op::Kv { after: Span::millis(draw.rng.below(60)), op: something(draw) });
+        let ops = (0..ops).map(|_| Op::Kv { after: Span::millis(draw.rng.below(pause)), op: something(draw) });
         clients.push(Client { talks_to: Selector::All, from: Span::ZERO, ops: ops.collect() });
     }
     clients

@@ -8,6 +8,8 @@ mod scale;
 
 pub use scale::{MOVES_AT, one_move, throughput};
 
+pub(super) use master::clients_of as controller_clients;
+
 use super::Suite;
 use super::raft::Draw;
 use crate::plan::{Act, Client, KvOp, Plan, Selector};
@@ -17,12 +19,15 @@ use std::sync::Arc;
 
 /// The suite for a shard controller.
 pub fn master(system: Arc<dyn RaftSystem>) -> Suite {
-    Suite::of(system, [master::SCENARIOS, directed::SCENARIOS].into_iter().flatten())
+    Suite::of(system, [master::SCENARIOS, super::swarm::MASTER, directed::SCENARIOS].into_iter().flatten())
 }
 
 /// The suite for a sharded key/value store, whose controller is group 1.
 pub fn kv(system: Arc<dyn RaftSystem>) -> Suite {
-    Suite::of(system, [kv::SCENARIOS, scale::SCENARIOS, kv_directed::SCENARIOS].into_iter().flatten())
+    Suite::of(
+        system,
+        [kv::SCENARIOS, scale::SCENARIOS, super::swarm::SHARDS, kv_directed::SCENARIOS].into_iter().flatten(),
+    )
 }
 
 fn join(groups: &[u32]) -> KvOp {
@@ -44,7 +49,7 @@ fn config(num: u64) -> KvOp {
 }
 
 /// A client that does nothing until it is asked.
-fn idle(talks_to: Selector) -> Client {
+pub(super) fn idle(talks_to: Selector) -> Client {
     Client { talks_to, from: Span::ZERO, ops: Vec::new() }
 }
 
