@@ -46,11 +46,17 @@ impl Service for Master {
 /// A group that was made for so many shards: the first on servers 11 to 13, and so on.
 struct Group<const MADE_FOR: u32>;
 
+/// Its leaders go on leading when nobody answers them any more, as Raft without check-quorum does.
+#[derive(Clone, Copy)]
+struct Stubborn;
+
 impl<const MADE_FOR: u32> Service for Group<MADE_FOR> {
     type Clerk = Env;
-    type Bug = ();
+    type Bug = Stubborn;
 
-    async fn boot(env: Env, Parts { raft, options, service, .. }: Parts<()>, observer: Observer) -> Node {
+    async fn boot(env: Env, parts: Parts<Stubborn>, observer: Observer) -> Node {
+        let Parts { mut raft, options, service, bug } = parts;
+        raft.check_quorum = bug.is_none();
         let group = GroupId(u64::from(env.id().0 / 10));
         let settings = Settings { group, shards: MADE_FOR, ..Settings::default() };
         let timing = Timing { poll: ms(40), ..Timing::default() };
@@ -88,7 +94,12 @@ fn controller(lab: &Lab) -> Cluster<Master> {
 }
 
 fn group<const MADE_FOR: u32>(lab: &Lab, number: u32) -> Cluster<Group<MADE_FOR>> {
+    group_that_is(None, lab, number)
+}
+
+fn group_that_is<const MADE_FOR: u32>(bug: Option<Stubborn>, lab: &Lab, number: u32) -> Cluster<Group<MADE_FOR>> {
     let mut group = Cluster::from(lab, number * 10 + 1, 3);
+    group.bug = bug;
     group.before_clients = 100 * number + 100;
     group.start();
     group
@@ -272,4 +283,24 @@ fn what_a_group_is_told_again_while_it_is_under_way_is_not_put_into_its_log_agai
         one.seen(|seen| seen.iter().map(|seen| seen.index).max()).unwrap().0 - before.0
     });
     assert_eq!(entries, 1);
+}
+
+/// A leader is cut off from its group and does not notice. It has never heard that its group has shards, and says so whoever asks.
+#[test]
+fn a_client_does_not_believe_for_ever_a_leader_that_is_cut_off() {
+    let (written, _) = heard(|lab| async move {
+        let master = controller(&lab);
+        let two = group_that_is::<SHARDS>(Some(Stubborn), &lab, 2);
+        lab.sleep(ms(2_000)).await;
+        let stale = two.leader().expect("nobody was disturbed");
+        let others: Vec<NodeId> = servers_of(2).into_iter().filter(|server| *server != stale).collect();
+        for &other in others.iter().chain(&masters()) {
+            lab.order(Order::Cut { from: stale.into(), to: other.into() });
+            lab.order(Order::Cut { from: other.into(), to: stale.into() });
+        }
+        join(&master, 2, [stale].into_iter().chain(others).collect()).await;
+        lab.sleep(ms(3_000)).await;
+        client(&two, |mut clerk| async move { clerk.put("a", "1").await }).await
+    });
+    assert_eq!(written, Ok(KvReply::Written { version: 1 }));
 }

@@ -171,6 +171,11 @@ impl<M: StateMachine> Clerk<M> {
         self.leader = self.servers.iter().position(|&one| one == server).unwrap_or(self.leader);
     }
 
+    /// Asks another server first: what the one that it takes for the leader says is of no use.
+    pub fn turn_away(&mut self) {
+        self.turn_to(None);
+    }
+
     /// Asks for a session, and has it from now on. One that is asked for twice is registered twice; the one that nobody
     /// uses is evicted in time.
     ///

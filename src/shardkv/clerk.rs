@@ -280,6 +280,13 @@ impl Clerk {
             if learnt.is_err() || self.config.as_ref().map(|config| config.num) == before {
                 let pause = self.env.now() + patience.pause * pauses;
                 self.env.sleep_until(pause.min(deadline)).await;
+                // Whoever has refused it so long may be a leader that is cut off from its group and has not noticed: what it refuses
+                // it does not ask its group about.
+                if pauses == MOST_PAUSES
+                    && let Some((_, clerk, _)) = self.route(&target)
+                {
+                    clerk.turn_away();
+                }
                 pauses = (pauses * 2).min(MOST_PAUSES);
             }
         }
