@@ -134,7 +134,9 @@ impl Hook for Listener {
         if let Observed::Emitted { event, .. } = seen
             && matches!(
                 event,
-                Event::ConfigRefused { .. } | Event::Shard { change: ShardChange::Unreadable { .. }, .. }
+                Event::ConfigRefused { .. }
+                    | Event::ShardMissing { .. }
+                    | Event::Shard { change: ShardChange::Unreadable { .. }, .. }
             )
         {
             self.0.lock().unwrap().push((*event).clone());
@@ -181,13 +183,13 @@ fn a_group_that_was_made_for_another_number_of_shards_says_so_and_so_do_its_clie
     assert_eq!(complaints, [Event::ConfigRefused { group: 1, config: 1, why }]);
 }
 
-/// Group 2 joins under servers that there are not. It does not know, and takes the shards that it gets. When it leaves, nobody finds
-/// it; when it joins again where it is, it is found.
-#[test]
-fn what_a_group_keeps_is_found_where_it_has_joined_since() {
-    let (found, _) = heard(|lab| async move {
+/// Group 2 joins under servers that are not its own. It does not know, and takes the shards that it gets. When it leaves, nobody
+/// finds it; when it joins again where it is, it is found. What was read in the end, and what was complained of.
+fn joined_elsewhere(group_of_the_servers: u64) -> (Result<usize, Failure>, Vec<Event>) {
+    heard(move |lab| async move {
         let master = controller(&lab);
         let (one, _two) = (group::<SHARDS>(&lab, 1), group::<SHARDS>(&lab, 2));
+        let _three = group::<SHARDS>(&lab, 3);
         join(&master, 1, servers_of(1)).await;
         client(&one, |mut clerk| async move {
             for key in 0..30 {
@@ -195,15 +197,24 @@ fn what_a_group_keeps_is_found_where_it_has_joined_since() {
             }
         })
         .await;
-        join(&master, 2, servers_of(9)).await;
+        join(&master, 2, servers_of(group_of_the_servers)).await;
         lab.sleep(ms(3_000)).await;
         leave(&master, 2).await;
         lab.sleep(ms(3_000)).await;
         join(&master, 2, servers_of(2)).await;
         lab.sleep(ms(10_000)).await;
         client(&one, |mut clerk| async move { clerk.scan("k", 100).await.map(|found| found.items.len()) }).await
-    });
-    assert_eq!(found, Ok(30));
+    })
+}
+
+#[test]
+fn what_a_group_keeps_is_found_where_it_has_joined_since() {
+    let nobody = 9;
+    assert_eq!(joined_elsewhere(nobody), (Ok(30), vec![]));
+    let (found, complaints) = joined_elsewhere(3);
+    assert_eq!(found, Ok(30), "whoever does not have it is not all that is asked");
+    let missing = |event: &Event| matches!(event, Event::ShardMissing { group: 1, from: 2, frozen: 3, .. });
+    assert!(!complaints.is_empty() && complaints.iter().all(missing), "{complaints:?}");
 }
 
 /// A server that has whatever it is asked for, and none of it can be read, except for one shard. It counts how often each is asked for.

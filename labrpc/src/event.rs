@@ -278,6 +278,18 @@ pub enum Event {
         /// What has happened to it.
         change: ShardChange,
     },
+    /// The leader of such a group waits for a shard, and whoever should have it has said for a while that it has not: it has
+    /// lost its state, or is another group.
+    ShardMissing {
+        /// Of which group the leader is.
+        group: u64,
+        /// Which shard.
+        shard: u32,
+        /// The group that should have it.
+        from: u64,
+        /// The configuration that took it away from there.
+        frozen: u64,
+    },
     /// The node stops itself: its disk failed, or it found damage.
     Halted {
         /// What happened and what to do.
@@ -312,6 +324,7 @@ impl Event {
             Event::Shard { change: ShardChange::Installed { .. }, .. } => "shard-installed",
             Event::Shard { change: ShardChange::Deleted, .. } => "shard-deleted",
             Event::Shard { change: ShardChange::Unreadable { .. }, .. } => "shard-unreadable",
+            Event::ShardMissing { .. } => "shard-missing",
             Event::Halted { .. } => "halted",
         }
     }

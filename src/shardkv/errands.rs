@@ -24,8 +24,12 @@ use std::time::Duration;
 /// shards waiting.
 const AT_ONCE: usize = 4;
 
-/// The longest rest in front of the next try, of a shard that has come and could not be read.
+/// The longest rest in front of the next try, of a shard that has come and could not be read, or is not where it should be.
 const LONGEST_REST: Duration = Duration::from_secs(60);
+
+/// How often a group may say that a shard is gone before that is strange. A leader that has just been elected may ask for one that
+/// its own group has, according to an entry that it has not applied yet.
+const STRANGE: u32 = 7;
 
 /// How often, and how patiently.
 #[derive(Clone, Copy, Debug)]
@@ -222,6 +226,7 @@ impl Migration {
     fn keeper(&self, source: Source) -> Keeper {
         Keeper {
             env: self.env.clone(),
+            me: self.config.group,
             clerk: self.clerk(Some(source.group), &source.servers, MIGRATION_KINDS),
             master: self.clerk(None, &self.masters, shardmaster::KINDS),
             source,
@@ -232,7 +237,7 @@ impl Migration {
     /// How long to rest in front of the first piece of a shard that has come before.
     fn rest(&self, shard: ShardId, config: ConfigNum, offset: u64) -> Option<Duration> {
         let times = self.fetched.get(&(shard, config)).filter(|_| offset == 0)?;
-        Some(self.timing.poll.saturating_mul(1 << times.min(&20)).min(LONGEST_REST))
+        Some(longer(self.timing.poll, *times))
     }
 
     fn stop(&mut self) {
@@ -315,6 +320,8 @@ fn objection(config: &ShardConfig, shards: usize) -> Option<String> {
 /// A client of the group that keeps a shard.
 struct Keeper {
     env: Env,
+    /// The group that asks.
+    me: GroupId,
     clerk: Clerk<ShardKv>,
     /// It says where that group is, if nobody answers where it was.
     master: Clerk<ShardMaster>,
@@ -326,14 +333,28 @@ impl Keeper {
     /// Waits for a part of a shard that was frozen. Returns how long the whole is, too.
     async fn pull(&mut self, shard: ShardId, offset: u64) -> (u64, Bytes) {
         let query = Query::Pull { shard, config: self.source.config, offset };
+        let mut gone = 0;
         loop {
             match self.clerk.query(query.clone()).await {
                 Ok((_, Answer::Piece { total, piece })) if is_part(offset, total, &piece) => return (total, piece),
+                Ok((_, Answer::Gone | Answer::Piece { .. })) => {
+                    gone += 1;
+                    self.miss(shard, gone).await;
+                }
                 Ok(_) => {}
-                Err(_) => self.look_around().await,
+                Err(_) => self.wait_longer().await,
             }
-            self.env.sleep(self.timing.pause).await;
+            self.env.sleep(longer(self.timing.pause, gone)).await;
         }
+    }
+
+    /// The shard is not where it should be, or what is said of it makes no sense; the how-manieth time.
+    async fn miss(&mut self, shard: ShardId, times: u32) {
+        if times == STRANGE {
+            let (from, frozen) = (self.source.group.0, self.source.config.0);
+            self.env.emit(&Event::ShardMissing { group: self.me.0, shard: shard.0, from, frozen });
+        }
+        self.look_around().await;
     }
 
     /// Tells the group to delete its copy of a shard until it has.
@@ -343,16 +364,21 @@ impl Keeper {
             match self.clerk.tell(command.clone()).await {
                 Ok((_, Reply::Changed(_))) => return,
                 Ok(_) => {}
-                Err(_) => self.look_around().await,
+                Err(_) => self.wait_longer().await,
             }
             self.env.sleep(self.timing.pause).await;
         }
     }
 
-    /// Nobody has answered in time. Next time it waits longer; and it asks those too whom the latest configuration names: the
-    /// group may have left since, and joined again under other servers.
-    async fn look_around(&mut self) {
+    /// Nobody has answered in time.
+    async fn wait_longer(&mut self) {
         self.timing.wait_longer(&mut self.clerk);
+        self.look_around().await;
+    }
+
+    /// From now on asks those too whom the latest configuration names: the group may have left since, and joined again under
+    /// other servers.
+    async fn look_around(&mut self) {
         let Ok((_, latest)) = self.master.query(shardmaster::Query(None)).await else { return };
         let named = latest.groups.get(&self.source.group).into_iter().flatten();
         let known = self.source.servers.len();
@@ -364,6 +390,11 @@ impl Keeper {
             self.clerk.set_favourite(server);
         }
     }
+}
+
+/// A pause that was in vain so many times is twice as long each time.
+fn longer(pause: Duration, times: u32) -> Duration {
+    pause.saturating_mul(1 << times.min(20)).min(LONGEST_REST.max(pause))
 }
 
 /// Whether these bytes can stand there in a shard of that length. A group of another version, or none at all, may say anything;

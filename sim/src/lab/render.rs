@@ -299,6 +299,11 @@ fn event(event: &Event, in_words: impl Fn(&[u8]) -> String) -> String {
         Event::Shard { group, shard, config, change } => {
             format!("group {group}, configuration {config}: shard {shard} {}", render_change(change))
         }
+        Event::ShardMissing { group, shard, from, frozen } => {
+            format!(
+                "group {group} MISSES shard {shard}: group {from} has nothing of it from configuration {frozen}"
+            )
+        }
         Event::Halted { why } => format!("STOPS: {why}"),
     }
 }
