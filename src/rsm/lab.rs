@@ -157,10 +157,7 @@ pub fn patience(knobs: &Knobs) -> Patience {
 
 /// What a client says to the laboratory that has failed.
 pub fn lost(failure: Failure) -> Lost {
-    match failure {
-        Failure::Unknown => Lost::Unknown,
-        Failure::Unavailable | Failure::TooLarge(_) => Lost::Refused,
-    }
+    if failure.may_have_happened() { Lost::Unknown } else { Lost::Refused }
 }
 
 /// Tells the laboratory what a replica does.

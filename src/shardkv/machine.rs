@@ -119,8 +119,13 @@ impl ShardKv {
         }
     }
 
+    /// How many there are.
+    fn shards(&self) -> u32 {
+        self.current.shards.len() as u32
+    }
+
     fn shard_of(&self, key: &[u8]) -> ShardId {
-        shard_of(key, self.current.shards.len() as u32)
+        shard_of(key, self.shards())
     }
 
     // --- clients
@@ -135,7 +140,7 @@ impl ShardKv {
         } else if self.coming.contains_key(&shard) {
             Some(Reply::NotReady { config })
         } else {
-            Some(Reply::WrongGroup { config })
+            Some(Reply::WrongGroup { config, shards: self.shards() })
         }
     }
 
@@ -158,7 +163,7 @@ impl ShardKv {
         match (self.refusal(shard), self.owned.get(&shard)) {
             (None, Some(owned)) => Answer::Found(owned.query(query)),
             (Some(Reply::NotReady { config }), _) => Answer::NotReady { config },
-            _ => Answer::WrongGroup { config: self.current.num },
+            _ => Answer::WrongGroup { config: self.current.num, shards: self.shards() },
         }
     }
 
@@ -258,7 +263,11 @@ impl ShardKv {
                 self.unconfirmed.insert((shard, coming.source.config), coming.source);
             }
             // The source speaks another version, perhaps. It has not been told to delete anything.
-            Err(Malformed) => self.receive(shard, Some(coming.source)),
+            Err(Malformed) => {
+                let (from, frozen) = (coming.source.group.0, coming.source.config.0);
+                self.say(shard, ShardChange::Unreadable { from, frozen });
+                self.receive(shard, Some(coming.source));
+            }
         }
         true
     }

@@ -129,7 +129,7 @@ fn value(text: &str, version: u64) -> Answer {
 }
 
 const fn wrong(config: u64) -> Reply {
-    Reply::WrongGroup { config: ConfigNum(config) }
+    Reply::WrongGroup { config: ConfigNum(config), shards: SHARDS }
 }
 
 const fn not_ready(config: u64) -> Reply {
@@ -162,7 +162,7 @@ fn a_shard_is_served_where_it_is_and_by_nobody_while_it_moves() {
     assert!(one.adopt(2, [2, 1, 1, 1]));
     assert_eq!(
         (one.append(0, 9, 1), one.get(0)),
-        (Outcome::Refused(wrong(2)), Answer::WrongGroup { config: ConfigNum(2) })
+        (Outcome::Refused(wrong(2)), Answer::WrongGroup { config: ConfigNum(2), shards: SHARDS })
     );
     assert_eq!(one.append(1, 9, 1), Outcome::Done(one.index, written(1, 2)), "what stays is served all the time");
     two.fetch(0, &one);

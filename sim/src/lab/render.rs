@@ -293,8 +293,16 @@ fn event(event: &Event, in_words: impl Fn(&[u8]) -> String) -> String {
         Event::ReadIndex { index } => format!("read confirmed at {index}"),
         Event::Transfer { to } => format!("hands leadership to {to}"),
         Event::ConfigAdopted { group, config } => format!("group {group} adopts configuration {config}"),
+        Event::ConfigRefused { group, config, why } => {
+            format!("group {group} REFUSES configuration {config}: {why}")
+        }
         Event::Shard { group, shard, config, change } => {
             format!("group {group}, configuration {config}: shard {shard} {}", render_change(change))
+        }
+        Event::ShardMissing { group, shard, from, frozen } => {
+            format!(
+                "group {group} MISSES shard {shard}: group {from} has nothing of it from configuration {frozen}"
+            )
         }
         Event::Halted { why } => format!("STOPS: {why}"),
     }
@@ -309,5 +317,8 @@ fn render_change(change: &ShardChange) -> String {
             format!("INSTALLED from group {from} as of configuration {frozen}, content {hash:016x}")
         }
         ShardChange::Deleted => "deleted".into(),
+        ShardChange::Unreadable { from, frozen } => {
+            format!("CANNOT BE READ as it came from group {from}, as of configuration {frozen}")
+        }
     }
 }

@@ -56,6 +56,9 @@ impl Ownership {
     pub fn learn(&mut self, event: &Event) -> Verdict {
         match event {
             Event::ConfigAdopted { group, config } => self.adopts(*group, *config),
+            Event::ConfigRefused { group, config, why } => {
+                Err(format!("group {group} cannot follow configuration {config}: {why}"))
+            }
             Event::Shard { group, shard, config, change } => {
                 let key = (*group, *shard, *config, event.name());
                 match self.said.get(&key) {
@@ -126,6 +129,11 @@ impl Ownership {
                 // Whoever gets back what it froze itself serves that very copy.
                 copy.deleted = group == *from;
                 self.serves.insert(shard, group);
+            }
+            ShardChange::Unreadable { from, frozen } => {
+                return Err(format!(
+                    "group {group} cannot read what came from group {from}, which froze shard {shard} with configuration {frozen}"
+                ));
             }
             ShardChange::Deleted => {
                 let copy = self.frozen.get_mut(&(group, config, shard));
@@ -238,6 +246,15 @@ mod tests {
         assert!(
             story.says(2, 2, ShardChange::Frozen { to: Some(3), hash: 6 }).unwrap_err().contains("does not agree")
         );
+    }
+
+    #[test]
+    fn what_is_frozen_can_be_read_and_what_is_configured_can_be_followed() {
+        let mut story = Story::frozen(5);
+        let unreadable = ShardChange::Unreadable { from: 2, frozen: 2 };
+        assert!(story.says(3, 2, unreadable).unwrap_err().contains("cannot read what came from group 2"));
+        let refused = Event::ConfigRefused { group: 3, config: 3, why: "it is of 4 shards".into() };
+        assert!(story.0.learn(&refused).unwrap_err().contains("cannot follow configuration 3: it is of 4 shards"));
     }
 
     #[test]
