@@ -168,7 +168,8 @@ impl Migration {
         let mut pulls = Bounded::by(self.timing.window);
         let lost = bug!(self, MigrationTaskLost) && self.found != num;
         let mut coming: Vec<_> = machine.coming().filter(|_| !lost).collect();
-        coming.sort_by_key(|(shard, ..)| self.fetched.get(&(*shard, num)));
+        let here = self.here();
+        coming.sort_by_key(|(shard, ..)| (!here.contains(shard), self.fetched.get(&(*shard, num))));
         for (shard, source, mut offset) in coming {
             let total = self.totals.get(&(shard, num)).copied().unwrap_or(0);
             while pulls.has_room(source) {
@@ -184,6 +185,16 @@ impl Migration {
             wanted.insert(Task::Next(num));
         }
         wanted
+    }
+
+    /// The shards of which a piece has been found and is not applied yet. They keep their places: what is not wanted any more
+    /// is dropped.
+    fn here(&self) -> BTreeSet<ShardId> {
+        let is_here = |(task, stage): (&Task, &Stage)| match (task, stage) {
+            (Task::Pull(shard, ..), Stage::Found(_) | Stage::InLog) => Some(*shard),
+            _ => None,
+        };
+        self.stages.iter().filter_map(is_here).collect()
     }
 
     /// Stops what is not to be done any more, and begins what is.
