@@ -5,14 +5,14 @@ use super::controller_watch::ControllerWatch;
 use super::render::{Line, Recorder, fault};
 use super::words::{Asks, IsTold};
 use crate::history::{At, Call, History, OpId, Outcome};
-use crate::kv::{Lost, Told};
+use crate::kv::{Lost, Place, Told};
 use crate::oracle::{Fact, GroupAt, Oracles, Violation, violated};
 use crate::plan::Plan;
 use crate::raft::{Change, DiskFact, Follow, RaftSystem, WireFacts};
 use crate::shard::Ownership;
 use bytes::Bytes;
 use labrpc::sim::{Command, DiskAct, Face, Hook, NodeSet, Observed, Packet, Sending, Stamp, View};
-use labrpc::{Direction, Event, Index, Kind, NodeId, Term};
+use labrpc::{Direction, Event, Index, Kind, NodeId, ShardChange, Term};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
@@ -100,6 +100,8 @@ pub(super) struct Watcher {
     /// What a server is about to report that it has executed, and the last entry of each group of which that is known.
     executed: Option<Bytes>,
     known_to: Vec<Index>,
+    /// What each server has said of shards since it last reported its state: the next entry that it reports has done that.
+    moved: Vec<Vec<(u32, ShardChange)>>,
 }
 
 impl Watcher {
@@ -108,7 +110,7 @@ impl Watcher {
         let nothing = vec![Index(0); plan.groups as usize];
         let follows = (0..servers).map(|n| (n > 0).then(|| system.clone().follow(NodeId(n as u32)))).collect();
         Watcher {
-            oracles: Oracles::new(plan, &*system),
+            oracles: Oracles::new(plan, &system),
             violation: None,
             mute: plan.mute.clone(),
             explains: system.explains(),
@@ -122,7 +124,7 @@ impl Watcher {
             served: nothing.clone(),
             traffic: Vec::new(),
             waiters: Vec::new(),
-            recorder: (record == Record::Everything).then(|| Recorder::new(system.clone(), plan.server_count())),
+            recorder: (record == Record::Everything).then(|| Recorder::new(system.clone(), plan)),
             facts: Vec::new(),
             history: History::default(),
             open: BTreeMap::new(),
@@ -132,6 +134,7 @@ impl Watcher {
             ownership: Ownership::default(),
             executed: None,
             known_to: nothing,
+            moved: vec![Vec::new(); servers],
             system,
         }
     }
@@ -179,10 +182,16 @@ impl Watcher {
 
     fn state(&mut self, stamp: Stamp, group: GroupAt, node: NodeId, index: Index, digest: u64) {
         let known_to = &mut self.known_to[group.slot()];
-        let executed = self.executed.take().filter(|_| index > *known_to);
+        let is_first = index > *known_to;
         *known_to = index.max(*known_to);
-        if let Some(entry) = executed.and_then(|command| self.system.kv()?.explain(&command)) {
-            self.tell(stamp, group, &Fact::Executed { index, entry: &entry });
+        for (shard, change) in self.moved[node.slot()].drain(..).filter(|_| is_first) {
+            self.oracles.moves(group, index, shard, &change);
+        }
+        let executed = self.executed.take().filter(|_| is_first);
+        let Place { group: number, .. } = group.place(index);
+        if let Some(entry) = executed.and_then(|command| self.system.kv()?.explain(number, &command)) {
+            let violation = self.oracles.executes(stamp, group, index, &entry);
+            violation.into_iter().for_each(|violation| self.violate(violation));
         }
         self.tell(stamp, group, &Fact::State { node, index, digest });
     }
@@ -191,7 +200,7 @@ impl Watcher {
         let Some(call) = self.call.take() else { return };
         let op = self.history.invoke(process, call, at(stamp));
         self.open.insert(process, op);
-        self.tell(stamp, GroupAt::FIRST, &Fact::Asks { client: process });
+        self.oracles.asks(process);
     }
 
     fn returned(&mut self, stamp: Stamp, process: u32) {
@@ -199,7 +208,8 @@ impl Watcher {
         let outcome = match outcome {
             Ok(told) => {
                 let call = self.history.operations[op.0].call.clone();
-                self.tell(stamp, GroupAt::FIRST, &Fact::Told { client: process, call: &call, told: &told });
+                let violation = self.oracles.is_told(stamp, process, &call, &told);
+                violation.into_iter().for_each(|violation| self.violate(violation));
                 Outcome::Ok { reply: told.reply, at: at(stamp) }
             }
             Err(Lost::Refused) => Outcome::Fail { at: at(stamp) },
@@ -310,6 +320,7 @@ impl Watcher {
 
     fn booting(&mut self, stamp: Stamp, node: NodeId, view: &View<'_>) {
         self.applied[node.slot()].clear();
+        self.moved[node.slot()].clear();
         let was_pending = std::mem::take(&mut self.pending[node.slot()]) || view.has_pending(node);
         self.refused.remove(node);
         // Where nothing was pending and no power failed, the disk is what was followed so far, byte for byte.
@@ -425,6 +436,9 @@ impl Watcher {
                 self.tell_of(stamp, node, &Fact::Emitted { node, event });
                 if let Err(detail) = self.ownership.learn(event) {
                     self.violate(violated("shard-ownership", detail, stamp));
+                }
+                if let Event::Shard { shard, change, .. } = event {
+                    self.moved[node.slot()].push((*shard, change.clone()));
                 }
                 if matches!(event, Event::Role { .. }) {
                     self.wake();

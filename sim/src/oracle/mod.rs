@@ -33,6 +33,7 @@ mod replication_match;
 mod resources;
 mod snapshot_honest;
 mod state_digest;
+mod stores;
 mod term_catch_up;
 mod unique_entry;
 mod vote_once;
@@ -46,7 +47,7 @@ pub use known::{EMPTY_DIGEST, extend_digest};
 pub use log::{Item, LogView, hash_of};
 pub use marks::{MARKS, Mark, Marks};
 
-use crate::plan::{Client, Plan};
+use crate::plan::Plan;
 use crate::raft::RaftSystem;
 use labrpc::sim::Stamp;
 use serde::{Deserialize, Serialize};
@@ -295,7 +296,6 @@ fn invariants(plan: &Plan) -> Vec<Box<dyn Invariant>> {
         Box::new(state_digest::StateDigest),
         Box::new(recovery::Recovery::default()),
         Box::new(acked_survives::AckedSurvives),
-        Box::new(ack_honest::AckHonest::default()),
         Box::new(read_index::ReadIndex),
         Box::new(message_immutable::MessageImmutable),
         Box::new(resources::Resources::new(plan)),
@@ -303,11 +303,14 @@ fn invariants(plan: &Plan) -> Vec<Box<dyn Invariant>> {
     all.into_iter().filter(|invariant| !plan.mute.iter().any(|mute| mute == invariant.card().id)).collect()
 }
 
+/// What must hold of all groups together.
+static ACROSS: [&Card; 1] = [&ack_honest::CARD];
+
 /// The cards of all checks: invariants first, then demands.
 pub fn cards() -> Vec<&'static Card> {
     let plan = Plan::default();
     let invariants = invariants(&plan);
-    invariants.iter().map(|invariant| invariant.card()).chain(DEMANDS).collect()
+    invariants.iter().map(|invariant| invariant.card()).chain(ACROSS).chain(DEMANDS).collect()
 }
 
 /// The card of a demand.
@@ -321,7 +324,6 @@ pub struct Oracle {
     pub known: Known,
     /// How often each rare situation was reached.
     pub marks: Marks,
-    has_kv_clients: bool,
     invariants: Vec<Box<dyn Invariant>>,
     /// For each sort of fact, who looks at it before it is known and who after.
     before: [Vec<usize>; Sort::COUNT],
@@ -343,10 +345,7 @@ impl Oracle {
         }
         let mut known = Known::of_group(plan.group_ids(group)[0], plan.servers);
         known.own_state = system.abilities().own_state;
-        // What a client is told may come from any of several logs, and from one that another group has moved there.
-        known.explains_log = plan.groups == 1 && system.kv().is_some_and(|kv| kv.explains());
-        let has_kv_clients = system.kv().is_some() && plan.clients.iter().any(Client::is_kv);
-        Oracle { known, has_kv_clients, marks: Marks::new(plan.server_count()), invariants, before, after }
+        Oracle { known, marks: Marks::new(plan.server_count()), invariants, before, after }
     }
 
     /// Something has happened. The first invariant that does not hold any more is returned.
@@ -385,7 +384,8 @@ impl Oracle {
             Needs::Events => !self.known.emits,
             Needs::Wire => !explains,
             Needs::EventsAndWire => !self.known.emits || !explains,
-            Needs::Log => self.has_kv_clients && !self.known.explains_log,
+            // That is no group's own.
+            Needs::Log => false,
         };
         let cards = self.invariants.iter().map(|invariant| invariant.card());
         cards.filter(|card| missing(card.needs)).map(|card| card.id).collect()
