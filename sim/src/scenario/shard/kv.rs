@@ -69,7 +69,7 @@ pub(super) const KEYS: u64 = 20;
 const MIX: Mix = Mix { append: 450, put: 50, cas: 50, delete: 20, scan: 5 };
 
 /// A controller and so many groups. Client 1 looks after the controller; the others work.
-fn stage(draw: &mut Draw, groups: u32, clients: u32, ops: u32) -> Plan {
+pub(super) fn stage(draw: &mut Draw, groups: u32, clients: u32, ops: u32) -> Plan {
     let mut plan = draw.plan_with_knobs(3);
     plan.groups = groups + 1;
     plan.knobs.snapshot_every = None;
@@ -138,7 +138,7 @@ fn missed(draw: &mut Draw) -> Plan {
 
 /// Configurations that change while clients work.
 #[derive(Clone, Copy)]
-struct Storm {
+pub(super) struct Storm {
     groups: u32,
     pace: Span,
     times: u32,
@@ -148,7 +148,7 @@ struct Storm {
 }
 
 impl Storm {
-    fn new(groups: u32) -> Storm {
+    pub(super) fn new(groups: u32) -> Storm {
         Storm { groups, pace: Span::millis(500), times: 8, lossy: false, snapshots: false, restarts: false }
     }
 
@@ -156,7 +156,11 @@ impl Storm {
         Storm { lossy: true, ..self }
     }
 
-    fn snapshots(self) -> Storm {
+    pub(super) fn paced(self, pace: Span, times: u32) -> Storm {
+        Storm { pace, times, ..self }
+    }
+
+    pub(super) fn snapshots(self) -> Storm {
         Storm { snapshots: true, ..self }
     }
 
@@ -164,7 +168,7 @@ impl Storm {
         Storm { restarts: true, ..self }
     }
 
-    fn plan(self, draw: &mut Draw) -> Plan {
+    pub(super) fn plan(self, draw: &mut Draw) -> Plan {
         let mut plan = stage(draw, self.groups, 5, 60);
         if self.lossy {
             plan.net = unreliable();
