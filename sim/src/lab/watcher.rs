@@ -12,7 +12,7 @@ use crate::raft::{Change, DiskFact, Follow, RaftSystem, WireFacts};
 use crate::shard::Ownership;
 use bytes::Bytes;
 use labrpc::sim::{Command, DiskAct, Face, Hook, NodeSet, Observed, Packet, Sending, Stamp, View};
-use labrpc::{Direction, Event, Index, Kind, NodeId, ShardChange, Term};
+use labrpc::{Direction, Event, Index, Kind, NodeId, ShardChange, Term, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
@@ -101,7 +101,9 @@ pub(super) struct Watcher {
     executed: Option<Bytes>,
     known_to: Vec<Index>,
     /// What each server has said of shards since it last reported its state: the next entry that it reports has done that.
-    moved: Vec<Vec<(u32, ShardChange)>>,
+    moved: Vec<Vec<(u32, u64, ShardChange)>>,
+    /// Until when something was done to the world that may keep groups from talking to each other.
+    disturbed: Time,
 }
 
 impl Watcher {
@@ -135,6 +137,7 @@ impl Watcher {
             executed: None,
             known_to: nothing,
             moved: vec![Vec::new(); servers],
+            disturbed: Time::ZERO,
             system,
         }
     }
@@ -184,8 +187,8 @@ impl Watcher {
         let known_to = &mut self.known_to[group.slot()];
         let is_first = index > *known_to;
         *known_to = index.max(*known_to);
-        for (shard, change) in self.moved[node.slot()].drain(..).filter(|_| is_first) {
-            self.oracles.moves(group, index, shard, &change);
+        for (shard, config, change) in self.moved[node.slot()].drain(..).filter(|_| is_first) {
+            self.oracles.moves(group, index, (shard, config), &change);
         }
         let executed = self.executed.take().filter(|_| is_first);
         let Place { group: number, .. } = group.place(index);
@@ -295,6 +298,19 @@ impl Watcher {
         if self.explains { self.system.inspect(packet.kind, packet.direction, &packet.body) } else { None }
     }
 
+    /// Something may keep groups from talking to each other. What ends it is noted as well.
+    fn note_disturbance(&mut self, now: Time, seen: &Observed<'_>) {
+        let until = match seen {
+            Observed::Crashed { .. } | Observed::Booting { .. } => now,
+            Observed::Paused { .. } | Observed::Resumed { .. } => now,
+            Observed::Ordered { what: Command::StallDisk { span, .. } } => now + span.0,
+            Observed::Ordered { what: Command::TellWhenIdle { .. } } => return,
+            Observed::Ordered { .. } => now,
+            _ => return,
+        };
+        self.disturbed = until.max(self.disturbed);
+    }
+
     /// Part of a server's disk, or all of it, may have become durable.
     fn disk_changed(&mut self, stamp: Stamp, node: NodeId, change: Change<'_>, view: &View<'_>) {
         let change = if self.cut.contains(node) { Change::Everything } else { change };
@@ -303,13 +319,23 @@ impl Watcher {
         let mut facts = std::mem::take(&mut self.facts);
         let outcome = follow.changed(&view.disk(node, Face::Durable), change, &mut facts);
         self.follows[node.slot()] = Some(follow);
+        let mut snapshot = None;
         for fact in facts.drain(..) {
+            if let DiskFact::Snapshot { index, content, .. } = &fact {
+                snapshot = Some((*index, content.len() as u64));
+            }
             if let Some(recorder) = &mut self.recorder {
                 recorder.durable(stamp, node, &fact);
             }
             self.tell_of(stamp, node, &Fact::Durable { node, fact: &fact });
         }
         self.facts = facts;
+        if let (Some((index, bytes)), Some(group)) = (snapshot, self.oracles.group_of(node)) {
+            let disk = view.disk(node, Face::Durable);
+            let all = disk.files().filter_map(|file| disk.read(file)).map(|content| content.len() as u64).sum();
+            let violation = self.oracles.holds(stamp, group, index, [bytes, all]);
+            violation.into_iter().for_each(|violation| self.violate(violation));
+        }
         if let Err(why) = outcome
             && !self.damaged.contains(node)
         {
@@ -421,6 +447,13 @@ impl Watcher {
             }
             _ => {}
         }
+        self.note_disturbance(stamp.at, seen);
+        if let Some(detail) = self.ownership.left_behind(stamp.at, self.disturbed) {
+            if self.oracles.can_all_talk(view) {
+                self.violate(violated("shard-storage", detail, stamp));
+            }
+            self.disturbed = stamp.at;
+        }
         let words = if self.recorder.is_some() { self.words_of(seen) } else { None };
         if let Some(recorder) = &mut self.recorder {
             match words {
@@ -434,11 +467,11 @@ impl Watcher {
         match *seen {
             Observed::Emitted { node, event } => {
                 self.tell_of(stamp, node, &Fact::Emitted { node, event });
-                if let Err(detail) = self.ownership.learn(event) {
+                if let Err(detail) = self.ownership.learn(stamp.at, event) {
                     self.violate(violated("shard-ownership", detail, stamp));
                 }
-                if let Event::Shard { shard, change, .. } = event {
-                    self.moved[node.slot()].push((*shard, change.clone()));
+                if let Event::Shard { shard, config, change, .. } = event {
+                    self.moved[node.slot()].push((*shard, *config, change.clone()));
                 }
                 if matches!(event, Event::Role { .. }) {
                     self.wake();

@@ -10,6 +10,7 @@
 //! its own that goes where it goes, and an answer must come from whoever had the shard behind the entry that it names. So this
 //! is no invariant of one group but one of all of them together.
 
+use super::kept::Kept;
 use super::reference::Point;
 use super::stores::{Store, StoreId};
 use super::{Card, Needs, Verdict, When};
@@ -78,13 +79,15 @@ pub struct AckHonest {
     told: Floors,
     /// That of when each client asked.
     asked: BTreeMap<u32, Floors>,
+    /// What the groups have to keep for all of this, where shards move.
+    pub kept: Kept,
 }
 
 impl AckHonest {
     /// Of so many groups, none of which has done anything yet.
     pub fn new(groups: u32, shard_of: ShardOf) -> AckHonest {
-        let (stores, executed, by, told, asked) = Default::default();
-        AckHonest { groups, shard_of, stores, executed, by, told, asked }
+        let (stores, executed, by, told, asked, kept) = Default::default();
+        AckHonest { groups, shard_of, stores, executed, by, told, asked, kept }
     }
 
     /// The store of a key, as a group speaks of it.
@@ -102,8 +105,10 @@ impl AckHonest {
     }
 
     /// Something happens to a shard with this entry.
-    pub fn moves(&mut self, place: Place, shard: u32, change: &ShardChange) {
+    pub fn moves(&mut self, place: Place, shard: u32, config: u64, change: &ShardChange) {
         self.store(StoreId::Shard(shard)).changes(place, change);
+        let AckHonest { stores, kept, .. } = self;
+        kept.moves(place, (shard, config), change, |shard| size(stores, shard));
     }
 
     /// An operation is executed. Told once for each entry, of the first server that comes there, in order.
@@ -116,8 +121,12 @@ impl AckHonest {
         }
         let store = self.store(id);
         let at = store.now(place);
-        let reply = at.and_then(|at| store.reference.execute(at, call));
+        let reply = at.and_then(|at| store.execute(at, by[0], call));
         self.executed.insert(place, Executed { call: call.clone(), at, reply, told: false });
+        if let StoreId::Shard(_) = id {
+            let AckHonest { stores, kept, .. } = self;
+            kept.grows(place, |shard| size(stores, shard));
+        }
         Ok(())
     }
 
@@ -237,6 +246,11 @@ impl AckHonest {
         self.told.rise(place, id, at);
         Ok(())
     }
+}
+
+/// What a shard takes now.
+fn size(stores: &BTreeMap<StoreId, Store>, shard: u32) -> u64 {
+    stores.get(&StoreId::Shard(shard)).map_or(0, Store::bytes)
 }
 
 fn nonsense(client: u32, call: &Call) -> String {

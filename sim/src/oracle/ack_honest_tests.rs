@@ -50,7 +50,7 @@ impl Service {
     }
 
     fn moves(&mut self, group: u32, index: u64, shard: u32, change: ShardChange) {
-        self.check.moves(place(group, index), shard, &change);
+        self.check.moves(place(group, index), shard, 1, &change);
         self.applied.insert(group, Index(index));
     }
 

@@ -5,12 +5,12 @@
 //! of its sender, one that arrives to that of its receiver, and where that end is a client, to that of the other.
 
 use super::ack_honest::{self, AckHonest};
-use super::{Fact, Known, MARKS, Oracle, Verdict, Violation};
+use super::{Fact, Known, MARKS, Oracle, Verdict, Violation, violated};
 use crate::history::{Call, Key};
 use crate::kv::{Entry, Place, Told};
 use crate::plan::{Client, Plan};
 use crate::raft::RaftSystem;
-use labrpc::sim::{NodeSet, Packet, Stamp};
+use labrpc::sim::{NodeSet, Packet, Stamp, View};
 use labrpc::{Index, NodeId, ShardChange, Time};
 use std::sync::Arc;
 
@@ -109,8 +109,10 @@ pub struct Oracles {
     counts: Counts,
     /// Clients of a key/value service.
     clients: u32,
-    /// What they are told, held against all logs. None: the service does not explain its log, or nobody wants to know.
+    /// What they are told, held against all logs. None: the service does not explain its log.
     answers: Option<AckHonest>,
+    /// After how many bytes of the log a snapshot is due.
+    threshold: u64,
     /// There are answers that cannot be held against any log.
     unexplained: bool,
     /// When the last fact was told.
@@ -126,7 +128,8 @@ impl Oracles {
         let of_keys = system.clone();
         let shard_of = move |key: &Key| of_keys.kv()?.shard_of(key);
         Oracles {
-            answers: (explains && wanted).then(|| AckHonest::new(plan.groups, Box::new(shard_of))),
+            threshold: plan.knobs.snapshot_bytes.map_or(0, u64::from),
+            answers: explains.then(|| AckHonest::new(plan.groups, Box::new(shard_of))),
             unexplained: has_clients && wanted && !explains,
             groups: (1..=plan.groups).map(|group| Oracle::new(plan, group, &**system)).collect(),
             counts: Counts { servers: plan.servers, groups: vec![Count::default(); plan.groups as usize] },
@@ -193,10 +196,23 @@ impl Oracles {
 
     /// Something happens to a shard with an entry of a group's log. This and [`Oracles::executes`] are told once for each entry,
     /// when the first server has applied it.
-    pub fn moves(&mut self, group: GroupAt, index: Index, shard: u32, change: &ShardChange) {
+    pub fn moves(&mut self, group: GroupAt, index: Index, (shard, config): (u32, u64), change: &ShardChange) {
         if let Some(answers) = &mut self.answers {
-            answers.moves(group.place(index), shard, change);
+            answers.moves(group.place(index), shard, config, change);
         }
+    }
+
+    /// A snapshot of so many bytes is durable on a server's disk, on which there are so many in all.
+    pub fn holds(
+        &self,
+        stamp: Stamp,
+        group: GroupAt,
+        index: Index,
+        [snapshot, disk]: [u64; 2],
+    ) -> Option<Violation> {
+        let kept = &self.answers.as_ref()?.kept;
+        let detail = kept.holds(group.place(index), snapshot, disk, self.threshold).err()?;
+        Some(self.named(group.0, violated("shard-storage", detail, stamp)))
     }
 
     /// A client's operation is executed.
@@ -223,6 +239,15 @@ impl Oracles {
         };
         let verdict = self.answers.as_mut().map(|answers| answers.is_told(client, call, told, applied));
         self.judged(verdict)
+    }
+
+    /// Whether all servers of all groups run and can talk to each other, and no rule says otherwise.
+    pub fn can_all_talk(&self, view: &View<'_>) -> bool {
+        let servers: Vec<NodeId> =
+            self.groups.iter().flat_map(|oracle| oracle.known.servers()).map(|(node, _)| node).collect();
+        let runs = |node: &NodeId| view.is_up(*node) && !view.is_paused(*node);
+        let talks = |from: &NodeId| servers.iter().all(|to| view.is_linked(*from, *to));
+        !view.has_rules() && servers.iter().all(|node| runs(node) && talks(node))
     }
 
     /// The run is over, in which so many messages were sent in all.

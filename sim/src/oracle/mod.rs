@@ -15,6 +15,7 @@ mod commit_quorum;
 mod committed_immutable;
 mod election_safety;
 mod groups;
+mod kept;
 mod known;
 mod leader_append_only;
 mod leader_completeness;
@@ -232,6 +233,17 @@ pub const DEMANDS: &[Card] = &[
         source: "the course, part 4B",
         lesson: "What moves is data and the memory of what was done with it. Ask at every step: if everybody crashed now, who \
                  would still know whose it is?",
+        watches: &[],
+        when: When::After,
+        needs: Needs::Nothing,
+    },
+    Card {
+        id: "shard-storage",
+        property: "What a group of a sharded store keeps is what it serves, what is coming, and what somebody waits for: a copy goes \
+                   soon after it has arrived, if nothing keeps groups from talking, and a snapshot takes no more than that",
+        source: "the course, part 4B, challenge 1",
+        lesson: "Shards move for ever, and what they leave behind adds up. Whoever has got one must see to it that the other \
+                 forgets it, and must still know that after a crash.",
         watches: &[],
         when: When::After,
         needs: Needs::Nothing,

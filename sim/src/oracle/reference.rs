@@ -34,7 +34,12 @@ pub struct Reference {
     /// Values as long as they became.
     values: Vec<Vec<u8>>,
     keys: BTreeMap<Key, Vec<Since>>,
+    /// What the keys that are there take with their values.
+    bytes: u64,
 }
+
+/// What a key takes besides itself and its value: its version, and how long the two are.
+const OF_KEY: u64 = 24;
 
 impl Reference {
     /// Executes what the entry at a point says, behind all others, and says what comes of it.
@@ -49,7 +54,7 @@ impl Reference {
                 Some(self.hold(at, key, (nth, len + value.len(), version + 1)))
             }
             Call::Delete { key } => {
-                self.keys.entry(key.clone()).or_default().push(Since { at, held: None });
+                self.holds(at, key, None);
                 Some(Reply::Deleted { existed: held.is_some() })
             }
             Call::Cas { key, expect, value } => {
@@ -73,8 +78,23 @@ impl Reference {
     }
 
     fn hold(&mut self, at: Point, key: &Key, held: (usize, usize, u64)) -> Reply {
-        self.keys.entry(key.clone()).or_default().push(Since { at, held: Some(held) });
+        self.holds(at, key, Some(held));
         Reply::Written { version: held.2 }
+    }
+
+    fn holds(&mut self, at: Point, key: &Key, held: Option<(usize, usize, u64)>) {
+        let takes = |held: Option<(usize, usize, u64)>| {
+            held.map_or(0, |(_, len, _)| OF_KEY + key.len() as u64 + len as u64)
+        };
+        let since = self.keys.entry(key.clone()).or_default();
+        let before = since.last().and_then(|since| since.held);
+        self.bytes = self.bytes + takes(held) - takes(before);
+        since.push(Since { at, held });
+    }
+
+    /// What all of it takes that is there now.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     fn value(&self, held: Option<(usize, usize, u64)>) -> (Option<&[u8]>, u64) {
@@ -127,6 +147,7 @@ mod tests {
         assert_eq!([get(1), get(2), get(4)], [(None, 0), (Some(&b"a"[..]), 1), (Some(&b"ab"[..]), 2)]);
         assert_eq!([get(5), get(6), get(9)], [(None, 0), (None, 0), (Some(&b"c"[..]), 1)]);
         let keys = |index| reference.scan(&b(""), at(index)).map(|(key, _)| key.clone()).collect::<Vec<_>>();
+        assert_eq!(reference.bytes(), 2 * (OF_KEY + 2), "what is gone takes nothing");
         assert_eq!([keys(4), keys(6), keys(8)], [vec![b("k")], vec![], vec![b("k"), b("l")]]);
     }
 

@@ -2,8 +2,10 @@
 //! is. Each has a reference of its own, and knows whose log has spoken of it when.
 
 use super::reference::{Point, Reference};
+use crate::history::{Call, Reply};
 use crate::kv::Place;
 use labrpc::{Index, ShardChange};
+use std::collections::BTreeMap;
 
 /// Which store.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -31,14 +33,19 @@ pub struct Store {
     stays: Vec<Stay>,
     /// What it holds.
     pub reference: Reference,
+    /// What is remembered of the last operation of each session, in bytes.
+    sessions: BTreeMap<u64, u64>,
 }
+
+/// What a session takes besides a value in its last answer: its id, its number, and where that was executed.
+const OF_SESSION: u64 = 40;
 
 impl Store {
     /// One that was never anywhere, unless it is what a group holds: that is always there.
     pub fn new(id: StoreId) -> Store {
         let always = |group| vec![Stay { group, from: Index(0), to: None }];
         let stays = if let StoreId::Group(group) = id { always(group) } else { Vec::new() };
-        Store { stays, reference: Reference::default() }
+        Store { stays, ..Store::default() }
     }
 
     /// Something happens to it with this entry.
@@ -59,6 +66,22 @@ impl Store {
     pub fn point(&self, Place { group, index }: Place) -> Option<Point> {
         let holds = |stay: &Stay| stay.group == group && stay.from <= index && stay.to.is_none_or(|to| index < to);
         self.stays.iter().rposition(holds).map(|stay| Point { stay, index })
+    }
+
+    /// An operation of a session is executed there.
+    pub fn execute(&mut self, at: Point, session: u64, call: &Call) -> Option<Reply> {
+        let reply = self.reference.execute(at, call);
+        let value = match &reply {
+            Some(Reply::CasFailed { value: Some(value), .. }) => value.len() as u64,
+            _ => 0,
+        };
+        self.sessions.insert(session, OF_SESSION + value);
+        reply
+    }
+
+    /// What it takes now, with what is remembered of sessions.
+    pub fn bytes(&self) -> u64 {
+        self.reference.bytes() + self.sessions.values().sum::<u64>()
     }
 
     /// The same for an entry that is executed now: the store must still be there, and nowhere else.
