@@ -89,16 +89,16 @@ impl Service for ShardlabShards {
 /// The scenario that is made for a bug, and the check that sees it there first.
 fn directed(bug: Bug) -> (&'static str, &'static str) {
     match bug {
-        Bug::ServeBeforeData | Bug::WriteRevivesDeletedShard => ("shard-moves-under-load", "linearizability"),
+        Bug::ServeBeforeData | Bug::WriteRevivesDeletedShard => ("shard-moves-under-load", "ack-honest"),
         Bug::DedupNotMigrated | Bug::DeleteBeforeInstall => ("shard-moves-under-load", "shard-ownership"),
-        Bug::ShardNeverGced => ("shard-moves-under-load", "convergence"),
+        Bug::ShardNeverGced => ("shard-moves-under-load", "shard-storage"),
         Bug::ConfigNotInLog => ("shard-moves-under-load", "state-digest"),
         Bug::PullFromUnreadySource => ("shard-asked-for-too-early", "shard-ownership"),
         Bug::MutualPullDeadlock => ("shard-exchanged-at-once", "convergence"),
         Bug::SkipConfigs => ("shard-configurations-missed", "shard-ownership"),
         Bug::MigrationTaskLost => ("shard-restart-while-it-waits", "convergence"),
-        Bug::ServeAfterHandoff => ("shard-write-behind-a-configuration", "linearizability"),
-        Bug::StaleDelete => ("shard-back-before-the-deletion", "linearizability"),
+        Bug::ServeAfterHandoff => ("shard-write-behind-a-configuration", "ack-honest"),
+        Bug::StaleDelete => ("shard-back-before-the-deletion", "ack-honest"),
         Bug::StopTheWorld => ("shard-unaffected", "progress"),
     }
 }

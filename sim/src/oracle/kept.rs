@@ -16,7 +16,7 @@ const SLACK: u64 = 1_000;
 /// one due, twice ([`super::resources`] sees to that, in commands), with what frames it.
 const SNAPSHOTS: u64 = 6;
 /// What arrives meanwhile.
-const SLACK_OF_DISK: u64 = 20_000;
+const SLACK_OF_DISK: u64 = 10_000;
 
 /// A group.
 #[derive(Debug, Default)]
