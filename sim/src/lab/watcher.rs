@@ -298,6 +298,31 @@ impl Watcher {
         if self.explains { self.system.inspect(packet.kind, packet.direction, &packet.body) } else { None }
     }
 
+    /// A server says what has happened to it.
+    fn emitted(&mut self, stamp: Stamp, node: NodeId, event: &Event) {
+        self.tell_of(stamp, node, &Fact::Emitted { node, event });
+        if let Err(detail) = self.ownership.learn(stamp.at, event) {
+            self.violate(violated("shard-ownership", detail, stamp));
+        }
+        if let Event::Shard { shard, config, change, .. } = event {
+            self.moved[node.slot()].push((*shard, *config, change.clone()));
+        }
+        if matches!(event, Event::Role { .. }) {
+            self.wake();
+        }
+    }
+
+    /// A copy of a shard may be kept for too long, now that this is seen.
+    fn look_for_what_is_left(&mut self, stamp: Stamp, seen: &Observed<'_>, view: &View<'_>) {
+        self.note_disturbance(stamp.at, seen);
+        if let Some(detail) = self.ownership.left_behind(stamp.at, self.disturbed) {
+            if self.oracles.can_all_talk(view) {
+                self.violate(violated("shard-storage", detail, stamp));
+            }
+            self.disturbed = stamp.at;
+        }
+    }
+
     /// Something may keep groups from talking to each other. What ends it is noted as well.
     fn note_disturbance(&mut self, now: Time, seen: &Observed<'_>) {
         let until = match seen {
@@ -447,13 +472,7 @@ impl Watcher {
             }
             _ => {}
         }
-        self.note_disturbance(stamp.at, seen);
-        if let Some(detail) = self.ownership.left_behind(stamp.at, self.disturbed) {
-            if self.oracles.can_all_talk(view) {
-                self.violate(violated("shard-storage", detail, stamp));
-            }
-            self.disturbed = stamp.at;
-        }
+        self.look_for_what_is_left(stamp, seen, view);
         let words = if self.recorder.is_some() { self.words_of(seen) } else { None };
         if let Some(recorder) = &mut self.recorder {
             match words {
@@ -465,18 +484,7 @@ impl Watcher {
             }
         }
         match *seen {
-            Observed::Emitted { node, event } => {
-                self.tell_of(stamp, node, &Fact::Emitted { node, event });
-                if let Err(detail) = self.ownership.learn(stamp.at, event) {
-                    self.violate(violated("shard-ownership", detail, stamp));
-                }
-                if let Event::Shard { shard, config, change, .. } = event {
-                    self.moved[node.slot()].push((*shard, *config, change.clone()));
-                }
-                if matches!(event, Event::Role { .. }) {
-                    self.wake();
-                }
-            }
+            Observed::Emitted { node, event } => self.emitted(stamp, node, event),
             Observed::Idle { node } => self.tell_of(stamp, node, &Fact::Idle { node }),
             Observed::Disk { node, act: DiskAct::Truncate, .. } => self.cut.insert(node),
             Observed::Disk { node, act: DiskAct::Sync, file, .. } if self.is_server(node) => {
