@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const TIMES: u64 = 2;
 /// And for what is not of any shard: configurations, and who is in each group.
 const SLACK: u64 = 1_000;
+/// What a shard or a copy takes besides its content: whose, since when, its digest, and where the rest of it is.
+const OF_SHARD: u64 = 100;
 /// A disk may hold two snapshots, the last one and the one that has just replaced it, and a log as long as makes the next
 /// one due, twice ([`super::resources`] sees to that, in commands), with what frames it.
 const SNAPSHOTS: u64 = 6;
@@ -84,7 +86,8 @@ impl Kept {
     pub fn grows(&mut self, place: Place, size: impl Fn(u32) -> u64) {
         let group = self.groups.entry(place.group).or_default();
         let served = group.serves.iter().map(|shard| size(*shard)).sum::<u64>();
-        let bytes = served + group.frozen.values().sum::<u64>();
+        let count = (group.serves.len() + group.frozen.len()) as u64;
+        let bytes = served + group.frozen.values().sum::<u64>() + count * OF_SHARD;
         match group.bytes.last_mut() {
             Some((index, last)) if *index == place.index => *last = bytes,
             _ => group.bytes.push((place.index, bytes)),
@@ -169,7 +172,7 @@ mod tests {
         }
     }
 
-    const FULL: u64 = TIMES * SIZE;
+    const FULL: u64 = TIMES * (SIZE + OF_SHARD);
 
     #[test]
     fn a_snapshot_takes_what_is_served() {
