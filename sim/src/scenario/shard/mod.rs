@@ -3,6 +3,7 @@
 mod directed;
 mod kv;
 mod kv_directed;
+mod kv_migration;
 mod master;
 mod scale;
 
@@ -22,7 +23,8 @@ pub fn master(system: Arc<dyn RaftSystem>) -> Suite {
 
 /// The suite for a sharded key/value store, whose controller is group 1.
 pub fn kv(system: Arc<dyn RaftSystem>) -> Suite {
-    Suite::of(system, [kv::SCENARIOS, scale::SCENARIOS, kv_directed::SCENARIOS].into_iter().flatten())
+    let all = [kv::SCENARIOS, scale::SCENARIOS, kv_migration::SCENARIOS, kv_directed::SCENARIOS];
+    Suite::of(system, all.into_iter().flatten())
 }
 
 fn join(groups: &[u32]) -> KvOp {
