@@ -2,6 +2,7 @@
 //! and at every event whose each shard is.
 
 use super::super::kv::load::{Load, Mix};
+use super::super::kv::usual::answered;
 use super::super::raft::{ELECTION, unreliable};
 use super::super::{Scenario, raft::Draw};
 use super::{LATEST, give, idle, join, leave};
@@ -205,10 +206,12 @@ impl Storm {
 fn deletion(draw: &mut Draw) -> Plan {
     let mut plan = stage(draw, 3, 2, 40);
     plan.knobs.snapshot_bytes = Some(300);
+    plan.asks([join(&[FIRST])]);
+    // Before somebody has joined, nobody would take them.
     for key in 0..KEYS {
         plan.asks([KvOp::Put { key: format!("k{key}"), value: "x".repeat(500) }]);
     }
-    plan.asks([join(&[FIRST])]).sleep(Span::secs(2));
+    answered(&mut plan, 1, 1 + KEYS as u32);
     for _ in 0..3 {
         plan.asks([join(&[FIRST + 1]), leave(&[FIRST])]).sleep(Span::secs(1));
         plan.asks([join(&[FIRST + 2]), leave(&[FIRST + 1])]).sleep(Span::secs(1));
