@@ -142,8 +142,18 @@ impl Migration {
         wanted
     }
 
+    /// Whether all that is to be done is to find out the next configuration, and that is under way: so it is most of the time,
+    /// and this is asked after every entry.
+    fn rests(&self, machine: &ShardKv) -> bool {
+        let settled = machine.coming().next().is_none() && machine.unconfirmed().next().is_none();
+        settled && self.handles.len() == 1 && self.handles.contains_key(&Task::Next(machine.current().num))
+    }
+
     /// Stops what is not to be done any more, and begins what is.
     fn align(&mut self, machine: &ShardKv) {
+        if self.rests(machine) {
+            return;
+        }
         let wanted = self.wanted(machine);
         self.handles.retain(|task, handle| {
             let keep = wanted.contains(task);
