@@ -69,14 +69,18 @@ pub(super) const KEYS: u64 = 20;
 /// What clients do: everything, on keys that all share.
 const MIX: Mix = Mix { append: 450, put: 50, cas: 50, delete: 20, scan: 5 };
 
-/// A controller and so many groups. Client 1 looks after the controller; the others work.
+/// A controller and so many groups. Client 1 looks after the controller; so many others work.
 fn stage(draw: &mut Draw, groups: u32, clients: u32, ops: u32) -> Plan {
+    stage_under(draw, groups, Load { pause: Span::millis(80), ..Load::of(clients, ops) })
+}
+
+/// The same with clients that work like that, on the keys of all shards.
+fn stage_under(draw: &mut Draw, groups: u32, load: Load) -> Plan {
     let mut plan = draw.plan_with_knobs(3);
     plan.groups = groups + 1;
     plan.knobs.snapshot_every = None;
     plan.clients = vec![idle(Selector::All)];
-    let load = Load { keys: KEYS, mix: MIX, pause: Span::millis(80), ..Load::of(clients, ops) };
-    plan.clients.extend(load.draw(draw, 2));
+    plan.clients.extend(Load { keys: KEYS, mix: MIX, ..load }.draw(draw, 2));
     plan
 }
 
@@ -166,7 +170,9 @@ impl Storm {
     }
 
     fn plan(self, draw: &mut Draw) -> Plan {
-        let mut plan = stage(draw, self.groups, 5, 60);
+        // As in the course, ten clients; in short waves, as long as configurations change.
+        let load = Load { wave: 5, pause: Span::millis(400), ..Load::of(10, 60) };
+        let mut plan = stage_under(draw, self.groups, load);
         if self.lossy {
             plan.net = unreliable();
         }
