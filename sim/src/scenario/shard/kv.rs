@@ -171,7 +171,7 @@ impl Storm {
 
     fn plan(self, draw: &mut Draw) -> Plan {
         // As in the course, ten clients; in short waves, as long as configurations change.
-        let load = Load { wave: 5, pause: Span::millis(400), ..Load::of(10, 60) };
+        let load = Load { wave: 5, pause: Span::millis(500), ..Load::of(10, 50) };
         let mut plan = stage_under(draw, self.groups, load);
         if self.lossy {
             plan.net = unreliable();
