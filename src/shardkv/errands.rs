@@ -197,8 +197,18 @@ impl Migration {
         self.stages.iter().filter_map(is_here).collect()
     }
 
+    /// Whether all that is to be done is to find out the next configuration, and that is under way: so it is most of the time,
+    /// and this is asked after every entry.
+    fn rests(&self, machine: &ShardKv) -> bool {
+        let settled = machine.coming().next().is_none() && machine.unconfirmed().next().is_none();
+        settled && self.stages.len() == 1 && self.stages.contains_key(&Task::Next(machine.current().num))
+    }
+
     /// Stops what is not to be done any more, and begins what is.
     fn align(&mut self, machine: &ShardKv) {
+        if self.rests(machine) {
+            return;
+        }
         self.fetched.retain(|(_, config), _| *config == machine.current().num);
         let wanted = self.wanted(machine);
         self.stages.retain(|task, stage| {

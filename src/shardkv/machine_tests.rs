@@ -57,7 +57,13 @@ impl Group {
         self.index = self.index.next();
         let reply = self.state.apply(self.index, command);
         self.events.extend(self.state.take_events());
+        self.has_its_digest();
         reply
+    }
+
+    /// However it came to be: what is kept up to date is what would be counted now.
+    fn has_its_digest(&self) {
+        assert_eq!(self.state.digest(), self.state.digest_from_scratch());
     }
 
     fn adopt(&mut self, num: u64, owners: [u64; 4]) -> bool {
@@ -66,7 +72,9 @@ impl Group {
 
     pub fn operate(&mut self, session: u64, seq: u64, command: &Command) -> Outcome<Reply> {
         self.index = self.index.next();
-        self.state.operate(self.index, SessionId(session), seq, command)
+        let outcome = self.state.operate(self.index, SessionId(session), seq, command);
+        self.has_its_digest();
+        outcome
     }
 
     fn append(&mut self, shard: u32, session: u64, seq: u64) -> Outcome<Reply> {
@@ -109,6 +117,7 @@ impl Group {
         let (snapshot, digest) = (self.state.snapshot(), self.state.digest());
         self.state = ShardKv::restore(&self.settings, &snapshot).expect("it was made a moment ago");
         assert_eq!((self.state.snapshot(), self.state.digest()), (snapshot, digest));
+        self.has_its_digest();
     }
 }
 

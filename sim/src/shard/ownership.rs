@@ -280,7 +280,13 @@ mod tests {
         let unreadable = ShardChange::Unreadable { from: 2, frozen: 2 };
         assert!(story.says(3, 2, unreadable).unwrap_err().contains("cannot read what came from group 2"));
         let refused = Event::ConfigRefused { group: 3, config: 3, why: "it is of 4 shards".into() };
-        assert!(story.0.learn(Time::ZERO, &refused).unwrap_err().contains("cannot follow configuration 3: it is of 4 shards"));
+        assert!(
+            story
+                .0
+                .learn(Time::ZERO, &refused)
+                .unwrap_err()
+                .contains("cannot follow configuration 3: it is of 4 shards")
+        );
     }
 
     #[test]

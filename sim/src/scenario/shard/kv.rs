@@ -186,7 +186,9 @@ impl Storm {
     }
 
     pub fn plan(self, draw: &mut Draw) -> Plan {
-        let mut plan = stage_with(draw, self.groups, Load { keys: self.keys, ..load(5, 60) });
+        // As in the course, ten clients; in short waves, as long as configurations change.
+        let load = Load { keys: self.keys, wave: 5, pause: Span::millis(500), ..load(10, 50) };
+        let mut plan = stage_with(draw, self.groups, load);
         plan.knobs.shards = self.shards;
         if self.lossy {
             plan.net = unreliable();
