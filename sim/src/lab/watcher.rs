@@ -8,7 +8,7 @@ use crate::history::{At, Call, History, OpId, Outcome};
 use crate::kv::{Lost, Place, Told};
 use crate::oracle::{Fact, GroupAt, Oracles, Violation, violated};
 use crate::plan::Plan;
-use crate::raft::{Change, DiskFact, Follow, RaftSystem, WireFacts};
+use crate::raft::{Change, DiskFact, Follow, Part, RaftSystem, WireFacts};
 use crate::shard::Ownership;
 use bytes::Bytes;
 use labrpc::sim::{Command, DiskAct, Face, Hook, NodeSet, Observed, Packet, Sending, Stamp, View};
@@ -106,6 +106,8 @@ pub(super) struct Watcher {
     moved: Vec<Vec<(u32, u64, ShardChange)>>,
     /// Until when something was done to the world that may keep groups from talking to each other.
     disturbed: Time,
+    /// What servers of different groups say to each other.
+    between_groups: Vec<Kind>,
 }
 
 impl Watcher {
@@ -141,6 +143,7 @@ impl Watcher {
             known_to: nothing,
             moved: vec![Vec::new(); servers],
             disturbed: Time::ZERO,
+            between_groups: system.kinds(Part::ServiceRequest).to_vec(),
             system,
         }
     }
@@ -319,8 +322,7 @@ impl Watcher {
     }
 
     /// A copy of a shard may be kept for too long, now that this is seen.
-    fn look_for_what_is_left(&mut self, stamp: Stamp, seen: &Observed<'_>, view: &View<'_>) {
-        self.note_disturbance(stamp.at, seen);
+    fn look_for_what_is_left(&mut self, stamp: Stamp, view: &View<'_>) {
         if let Some(detail) = self.ownership.left_behind(stamp.at, self.disturbed) {
             if self.oracles.can_all_talk(view) {
                 self.violate(violated("shard-storage", detail, stamp));
@@ -337,6 +339,12 @@ impl Watcher {
             Observed::Ordered { what: Command::StallDisk { span, .. } } => now + span.0,
             Observed::Ordered { what: Command::TellWhenIdle { .. } } => return,
             Observed::Ordered { .. } => now,
+            // Whoever has asked in vain asks again, and may wait for that.
+            Observed::Lost { packet, .. } | Observed::Sent { packet, sending: Sending::Lost(_) }
+                if self.between_groups.contains(&packet.kind) =>
+            {
+                now
+            }
             _ => return,
         };
         self.disturbed = until.max(self.disturbed);
@@ -364,7 +372,7 @@ impl Watcher {
         if let (Some((index, bytes)), Some(group)) = (snapshot, self.oracles.group_of(node)) {
             let disk = view.disk(node, Face::Durable);
             let all = disk.files().filter_map(|file| disk.read(file)).map(|content| content.len() as u64).sum();
-            let violation = self.oracles.holds(stamp, group, index, [bytes, all]);
+            let violation = self.oracles.holds(stamp, (group, node), index, [bytes, all]);
             violation.into_iter().for_each(|violation| self.violate(violation));
         }
         if let Err(why) = outcome
@@ -478,7 +486,7 @@ impl Watcher {
             }
             _ => {}
         }
-        self.look_for_what_is_left(stamp, seen, view);
+        self.look_for_what_is_left(stamp, view);
         let words = if self.recorder.is_some() { self.words_of(seen) } else { None };
         if let Some(recorder) = &mut self.recorder {
             match words {
@@ -523,6 +531,7 @@ impl Hook for Watcher {
         if self.violation.is_some() {
             return;
         }
+        self.note_disturbance(stamp.at, seen);
         self.take_in(stamp, seen, world, orders);
         if self.violation.is_some() {
             orders.push(Command::End);

@@ -205,14 +205,14 @@ impl Oracles {
 
     /// A snapshot of so many bytes is durable on a server's disk, on which there are so many in all.
     pub fn holds(
-        &self,
+        &mut self,
         stamp: Stamp,
-        group: GroupAt,
+        (group, node): (GroupAt, NodeId),
         index: Index,
         [snapshot, disk]: [u64; 2],
     ) -> Option<Violation> {
-        let kept = &self.answers.as_ref()?.kept;
-        let detail = kept.holds(group.place(index), snapshot, disk, self.threshold).err()?;
+        let kept = &mut self.answers.as_mut()?.kept;
+        let detail = kept.holds(node, group.place(index), snapshot, disk, self.threshold).err()?;
         Some(self.named(group.0, violated("shard-storage", detail, stamp)))
     }
 

@@ -5,7 +5,7 @@
 
 use super::Verdict;
 use crate::kv::Place;
-use labrpc::{Index, ShardChange};
+use labrpc::{Index, NodeId, ShardChange};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a snapshot may take for each byte that it must: another's format may be more wordy than is assumed here.
@@ -46,6 +46,8 @@ struct Coming {
 pub struct Kept {
     groups: BTreeMap<u32, Group>,
     coming: Vec<Coming>,
+    /// What the last snapshot of each server covers.
+    snapshots: BTreeMap<NodeId, Index>,
 }
 
 impl Kept {
@@ -107,9 +109,21 @@ impl Kept {
         Some(kept + self.coming.iter().filter(is_coming).map(|coming| coming.bytes).sum::<u64>())
     }
 
+    /// The most that a group has had to keep from an entry on, with what is coming to it.
+    fn most_from(&self, Place { group, index }: Place) -> u64 {
+        let Some(of_group) = self.groups.get(&group) else { return 0 };
+        let from = of_group.bytes.partition_point(|(at, _)| *at < index);
+        let most = of_group.bytes[from..].iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
+        let is_coming = |coming: &&Coming| {
+            coming.to.is_none_or(|to| to == group) && coming.there.is_none_or(|there| there > index)
+        };
+        most + self.coming.iter().filter(is_coming).map(|coming| coming.bytes).sum::<u64>()
+    }
+
     /// A snapshot that covers an entry is durable, and takes so many bytes; and all that is on that disk so many. A snapshot is
     /// due after `threshold` bytes of the log, if ever.
-    pub fn holds(&self, place: Place, snapshot: u64, disk: u64, threshold: u64) -> Verdict {
+    pub fn holds(&mut self, node: NodeId, place: Place, snapshot: u64, disk: u64, threshold: u64) -> Verdict {
+        let before = self.snapshots.insert(node, place.index).unwrap_or_default();
         let Some(bytes) = self.bytes(place) else { return Ok(()) };
         let allowed = TIMES * bytes + SLACK;
         if snapshot > allowed {
@@ -118,7 +132,9 @@ impl Kept {
                 place.index
             ));
         }
-        let allowed = SNAPSHOTS * allowed.max(threshold) + SLACK_OF_DISK;
+        // There is the snapshot before this one too, and a log with what has come and gone since.
+        let bytes = self.most_from(Place { index: before.min(place.index), ..place }).max(bytes);
+        let allowed = SNAPSHOTS * (TIMES * bytes + SLACK).max(threshold) + SLACK_OF_DISK;
         if disk > allowed {
             return Err(format!(
                 "with a snapshot of {} the disk holds {disk} bytes; what the group has to keep takes {bytes}, and a snapshot \
@@ -169,8 +185,8 @@ mod tests {
             story
         }
 
-        fn snapshot(&self, group: u32, index: u64, bytes: u64) -> Verdict {
-            self.0.holds(place(group, index), bytes, bytes, 100)
+        fn snapshot(&mut self, group: u32, index: u64, bytes: u64) -> Verdict {
+            self.0.holds(NodeId(group), place(group, index), bytes, bytes, 100)
         }
     }
 
@@ -178,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_takes_what_is_served() {
-        let story = Story::begun();
+        let mut story = Story::begun();
         assert_eq!(story.snapshot(2, 2, FULL), Ok(()));
         assert!(story.snapshot(2, 2, FULL + SLACK + 1).unwrap_err().contains("has to keep"));
         assert!(story.snapshot(2, 1, FULL).is_err(), "it was not there yet");
@@ -200,7 +216,7 @@ mod tests {
 
     #[test]
     fn what_is_coming_may_be_there_in_part() {
-        let story = Story::given();
+        let mut story = Story::given();
         assert_eq!(story.snapshot(3, 3, FULL), Ok(()), "nothing is known of that group");
         let mut story = Story::arrived();
         assert_eq!(story.snapshot(3, 3, FULL), Ok(()));
@@ -222,9 +238,9 @@ mod tests {
 
     #[test]
     fn a_disk_that_forgets_nothing_is_seen() {
-        let story = Story::begun();
+        let mut story = Story::begun();
         let most = SNAPSHOTS * (FULL + SLACK) + SLACK_OF_DISK;
-        assert_eq!(story.0.holds(place(2, 2), SIZE, most, 100), Ok(()));
-        assert!(story.0.holds(place(2, 2), SIZE, most + 1, 100).unwrap_err().contains("the disk holds"));
+        assert_eq!(story.0.holds(NodeId(2), place(2, 2), SIZE, most, 100), Ok(()));
+        assert!(story.0.holds(NodeId(2), place(2, 2), SIZE, most + 1, 100).unwrap_err().contains("the disk holds"));
     }
 }

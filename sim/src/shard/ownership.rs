@@ -41,7 +41,8 @@ pub struct Ownership {
     said: BTreeMap<(u64, u32, u64, &'static str), ShardChange>,
 }
 
-/// How long a copy may be kept when it has arrived, while all servers run and can talk to each other.
+/// How long a copy may be kept when it has arrived, while all servers run, can talk to each other, and nothing of what groups
+/// say to each other is lost.
 const MOST_KEPT: Duration = Duration::from_secs(4);
 
 /// Fine, or what is wrong.
