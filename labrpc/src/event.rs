@@ -123,6 +123,13 @@ pub enum ShardChange {
     },
     /// The frozen copy of this configuration is gone.
     Deleted,
+    /// It has come, and what came cannot be read. It is not served, and will be fetched again.
+    Unreadable {
+        /// The group that keeps it.
+        from: u64,
+        /// The configuration with which it was frozen there.
+        frozen: u64,
+    },
 }
 
 /// What a protocol says has happened to it.
@@ -250,6 +257,16 @@ pub enum Event {
         /// The number of the configuration.
         config: u64,
     },
+    /// The leader of such a group has found the next configuration, and the group cannot follow it. It stays where it is, and so
+    /// do its shards, until whoever has set it up has seen to that.
+    ConfigRefused {
+        /// Of which group it is.
+        group: u64,
+        /// The number of the configuration.
+        config: u64,
+        /// What is wrong.
+        why: String,
+    },
     /// A server of such a group has applied what changes a shard.
     Shard {
         /// Of which group it is.
@@ -260,6 +277,18 @@ pub enum Event {
         config: u64,
         /// What has happened to it.
         change: ShardChange,
+    },
+    /// The leader of such a group waits for a shard, and whoever should have it has said for a while that it has not: it has
+    /// lost its state, or is another group.
+    ShardMissing {
+        /// Of which group the leader is.
+        group: u64,
+        /// Which shard.
+        shard: u32,
+        /// The group that should have it.
+        from: u64,
+        /// The configuration that took it away from there.
+        frozen: u64,
     },
     /// The node stops itself: its disk failed, or it found damage.
     Halted {
@@ -289,10 +318,13 @@ impl Event {
             Event::ReadIndex { .. } => "read-index",
             Event::Transfer { .. } => "transfer",
             Event::ConfigAdopted { .. } => "config-adopted",
+            Event::ConfigRefused { .. } => "config-refused",
             Event::Shard { change: ShardChange::Created, .. } => "shard-created",
             Event::Shard { change: ShardChange::Frozen { .. }, .. } => "shard-frozen",
             Event::Shard { change: ShardChange::Installed { .. }, .. } => "shard-installed",
             Event::Shard { change: ShardChange::Deleted, .. } => "shard-deleted",
+            Event::Shard { change: ShardChange::Unreadable { .. }, .. } => "shard-unreadable",
+            Event::ShardMissing { .. } => "shard-missing",
             Event::Halted { .. } => "halted",
         }
     }

@@ -20,17 +20,34 @@ pub trait KvSystem: Send + Sync {
         false
     }
 
-    /// The operation that an entry of the log holds, if it holds one; for those who explain their log.
-    fn explain(&self, command: &[u8]) -> Option<Entry> {
-        let _ = command;
+    /// The operation that an entry of a group's log holds, if it holds one; for those who explain their log.
+    fn explain(&self, group: u32, command: &[u8]) -> Option<Entry> {
+        let _ = (group, command);
         None
     }
+
+    /// The shard of a key, of those who move shards between groups. They say what becomes of shards as they apply it
+    /// ([`labrpc::Event::Shard`]): else nobody has any. `None`: each group is a store by itself.
+    fn shard_of(&self, knobs: &Knobs, key: &[u8]) -> Option<u32> {
+        let _ = (knobs, key);
+        None
+    }
+}
+
+/// An entry of a group's log.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub struct Place {
+    /// Which group's, from 1.
+    pub group: u32,
+    /// Where in it.
+    pub index: Index,
 }
 
 /// An operation in the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// Which operation it is: the same each time that it is tried, and no other's. A session and a number, say.
+    /// Which operation it is: the same each time that it is tried, and no other's, in whichever group if shards move. A
+    /// session and a number, say.
     pub by: [u64; 2],
     /// What is to be done.
     pub call: Call,
@@ -41,8 +58,9 @@ pub struct Entry {
 pub struct Told {
     /// What it says.
     pub reply: Reply,
-    /// Which entry of the log it comes from: the operation's own, or the last one that a read has seen.
-    pub index: Option<Index>,
+    /// Which entry it comes from: the operation's own, or the last one that a read has seen. A scan of several shards names
+    /// one for each, shard 0 first. Nothing: it does not say.
+    pub places: Vec<Place>,
 }
 
 /// What a clerk is told.

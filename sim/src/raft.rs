@@ -396,6 +396,10 @@ pub enum Part {
     ClientRequest,
     /// What they are answered.
     ClientReply,
+    /// What servers of different groups ask of each other, as services: to hand over a shard, say.
+    ServiceRequest,
+    /// What they are answered.
+    ServiceReply,
 }
 
 impl Part {
@@ -403,10 +407,10 @@ impl Part {
     /// the first.
     pub fn directions(self) -> [Direction; 2] {
         match self {
-            Part::VoteRequest | Part::Append | Part::Install | Part::ClientRequest => {
+            Part::VoteRequest | Part::Append | Part::Install | Part::ClientRequest | Part::ServiceRequest => {
                 [Direction::OneWay, Direction::Request]
             }
-            Part::VoteReply | Part::AppendReply | Part::InstallReply | Part::ClientReply => {
+            Part::VoteReply | Part::AppendReply | Part::InstallReply | Part::ClientReply | Part::ServiceReply => {
                 [Direction::OneWay, Direction::Reply]
             }
         }

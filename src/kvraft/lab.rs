@@ -8,9 +8,9 @@ use crate::raft::{Node, StartError};
 use crate::rsm::lab::{self as shown, Service};
 use crate::rsm::{Bug, Failure, LogCommand, Malformed, Observer, Patience};
 use futures::future::BoxFuture;
-use labrpc::{Env, Index, Kind, Time};
+use labrpc::{Env, Index, Kind, NodeId, Time};
 use sim::history::{Call, Expect, Reply};
-use sim::kv::{ClerkSetup, Entry, KvClerk, KvSystem, Lost, Told};
+use sim::kv::{ClerkSetup, Entry, KvClerk, KvSystem, Lost, Place, Told};
 use sim::raft::{BugCard, PeerSetup};
 
 /// This repository's key/value service, for [`shown::Lab`].
@@ -63,14 +63,17 @@ impl KvSystem for ShardlabKv {
     fn clerk(&self, env: Env, setup: ClerkSetup) -> Box<dyn KvClerk> {
         let bug = setup.bug.as_deref().and_then(Bug::of_name);
         let patience = Patience { bug, ..shown::patience(&setup.knobs) };
-        Box::new(LabClerk { clerk: Clerk::new(env.clone(), setup.servers, patience), env, patience })
+        // All that it talks to are of one group.
+        let is_its = |group: &Vec<NodeId>| setup.servers.iter().any(|server| group.contains(server));
+        let group = setup.groups.iter().position(is_its).map_or(1, |at| at as u32 + 1);
+        Box::new(LabClerk { clerk: Clerk::new(env.clone(), setup.servers, patience), env, patience, group })
     }
 
     fn explains(&self) -> bool {
         true
     }
 
-    fn explain(&self, bytes: &[u8]) -> Option<Entry> {
+    fn explain(&self, _: u32, bytes: &[u8]) -> Option<Entry> {
         match labgob::decode(bytes) {
             Ok(LogCommand::Operate { session, seq, command }) => {
                 Some(Entry { by: [session.0, seq], call: call(command) })
@@ -84,6 +87,8 @@ struct LabClerk {
     clerk: Clerk,
     env: Env,
     patience: Patience,
+    /// The group that it talks to.
+    group: u32,
 }
 
 impl KvClerk for LabClerk {
@@ -98,17 +103,18 @@ impl KvClerk for LabClerk {
 
 impl LabClerk {
     async fn work(&mut self, call: &Call) -> Result<Told, Failure> {
+        let place = |index| vec![Place { group: self.group, index }];
         let query = match call.clone() {
             Call::Get { key } => Query::Get { key },
             Call::Scan { prefix, limit } => Query::Scan { prefix, limit: limit.into() },
             call => {
                 let command = command(call).expect("what does not look writes");
                 let (index, reply) = self.clerk.command(command).await?;
-                return Ok(Told { reply: written(reply)?, index: Some(index) });
+                return Ok(Told { reply: written(reply)?, places: place(index) });
             }
         };
         let (index, answer) = self.clerk.query(query).await?;
-        Ok(Told { reply: seen(index, answer), index: Some(index) })
+        Ok(Told { reply: seen(index, answer), places: place(index) })
     }
 }
 
@@ -130,7 +136,7 @@ pub(crate) fn command(call: Call) -> Option<Command> {
 }
 
 /// And back.
-fn call(command: Command) -> Call {
+pub(crate) fn call(command: Command) -> Call {
     match command {
         Command::Put { key, value } => Call::Put { key, value },
         Command::Append { key, value } => Call::Append { key, value },

@@ -106,7 +106,7 @@ impl RaftSystem for ShardlabRaft {
             Part::AppendReply => &[kind::APPEND_REPLY],
             Part::Install => &[kind::INSTALL],
             Part::InstallReply => &[kind::INSTALL_REPLY],
-            Part::ClientRequest | Part::ClientReply => &[],
+            Part::ClientRequest | Part::ClientReply | Part::ServiceRequest | Part::ServiceReply => &[],
         }
     }
 

@@ -15,7 +15,7 @@ pub enum Name {
     Register(NodeId, u64),
     /// A command of a session.
     Operate(SessionId, u64),
-    /// A command without one, the how-manieth.
+    /// A command without one, which is known by its digest.
     Tell(u64),
 }
 

@@ -53,6 +53,29 @@ pub enum Failure {
     /// It was not executed and will not be.
     #[error("not executed: {0}")]
     TooLarge(#[from] TooLarge),
+    /// Of a sharded service: whoever should have executed it was set up for another number of shards than the controller, and
+    /// will serve none until that is mended. It may have been executed elsewhere before, or be executed after that.
+    #[error(
+        "unknown: group {group} was made for {has} shards, and its controller for {controller}: it serves none of them"
+    )]
+    OtherShards {
+        /// The group.
+        group: u64,
+        /// How many shards it was made for.
+        has: u32,
+        /// And the controller.
+        controller: u32,
+    },
+}
+
+impl Failure {
+    /// Whether it may have been executed, or may be yet.
+    pub const fn may_have_happened(&self) -> bool {
+        match self {
+            Failure::Unknown | Failure::OtherShards { .. } => true,
+            Failure::Unavailable | Failure::TooLarge(_) => false,
+        }
+    }
 }
 
 /// A client of a service. It has one operation under way at a time.
@@ -146,6 +169,11 @@ impl<M: StateMachine> Clerk<M> {
     /// Asks this server first, if it is one of its servers.
     pub fn set_favourite(&mut self, server: NodeId) {
         self.leader = self.servers.iter().position(|&one| one == server).unwrap_or(self.leader);
+    }
+
+    /// Asks another server first: what the one that it takes for the leader says is of no use.
+    pub fn turn_away(&mut self) {
+        self.turn_to(None);
     }
 
     /// Asks for a session, and has it from now on. One that is asked for twice is registered twice; the one that nobody

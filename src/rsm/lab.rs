@@ -26,7 +26,7 @@ pub trait Service: Send + Sync + 'static {
     const NAME: &'static str;
     /// What clients and servers say to each other.
     const OF_CLIENTS: &'static [Kind];
-    /// What its servers say to each other besides Raft.
+    /// What its servers say to those of other groups.
     const OF_SERVICE: &'static [Kind] = &[];
     /// Whether it runs as several groups.
     const GROUPS: bool = false;
@@ -112,6 +112,7 @@ impl<S: Service> RaftSystem for Lab<S> {
     fn kinds(&self, part: Part) -> &'static [Kind] {
         match part {
             Part::ClientRequest | Part::ClientReply => S::OF_CLIENTS,
+            Part::ServiceRequest | Part::ServiceReply => S::OF_SERVICE,
             _ => ShardlabRaft.kinds(part),
         }
     }
@@ -157,10 +158,7 @@ pub fn patience(knobs: &Knobs) -> Patience {
 
 /// What a client says to the laboratory that has failed.
 pub fn lost(failure: Failure) -> Lost {
-    match failure {
-        Failure::Unknown => Lost::Unknown,
-        Failure::Unavailable | Failure::TooLarge(_) => Lost::Refused,
-    }
+    if failure.may_have_happened() { Lost::Unknown } else { Lost::Refused }
 }
 
 /// Tells the laboratory what a replica does.

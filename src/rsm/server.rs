@@ -8,6 +8,7 @@
 use super::bugs::bug;
 use super::callers::{Callers, Name};
 use super::config::{Config, Reads};
+use super::digest;
 use super::errands::{self, Errands};
 use super::machine::{StateMachine, TooLarge};
 use super::message::{Request, Response};
@@ -116,7 +117,6 @@ impl Server {
             errands,
             errands_in_log: 0,
             errands_rest: None,
-            told: 0,
             acknowledged: BTreeMap::new(),
         };
         env.spawn(Box::new(driver).run());
@@ -182,8 +182,6 @@ struct Driver<M: StateMachine> {
     errands_in_log: usize,
     /// Raft would take none of them: until then none is asked for.
     errands_rest: Option<Sleep>,
-    /// How many commands others have told.
-    told: u64,
     /// Commands that were acknowledged too early; for [`super::Bug::AckOnAppend`].
     acknowledged: BTreeMap<Index, Bytes>,
 }
@@ -261,8 +259,9 @@ impl<M: StateMachine> Driver<M> {
         } else if let Err(refused) = M::admit(&command) {
             self.respond(&request, Response::TooLarge(refused));
         } else {
-            self.told += 1;
-            self.call(Name::Tell(self.told), request, LogCommand::Service(command));
+            // Who tells the same wants the same, and one entry does it for all.
+            let name = Name::Tell(digest::of(&labgob::encode(&command).expect("it was decoded a moment ago")));
+            self.call(name, request, LogCommand::Service(command));
         }
     }
 

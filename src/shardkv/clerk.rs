@@ -88,7 +88,7 @@ impl Clerk {
     /// Executes a command, once. Also returns where it was executed.
     ///
     /// # Errors
-    /// [`Failure::Unknown`] if it may have been executed; any other if it was not and will not be.
+    /// [`Failure`], which says if it [may have been executed](Failure::may_have_happened).
     pub async fn command(&mut self, command: kvraft::Command) -> Result<(Place, kvraft::Reply), Failure> {
         command.check()?;
         let deadline = self.env.now() + self.patience.deadline;
@@ -256,7 +256,11 @@ impl Clerk {
             if let Some((group, clerk, servers)) = self.route(&target) {
                 // A group that is dead keeps nobody from seeing that another one has the shard.
                 let until = deadline.min(now + patience.attempt * servers + patience.pause);
-                match clerk.ask(request.clone(), until).await {
+                let answer = clerk.ask(request.clone(), until).await;
+                if let Some(failure) = answer.as_ref().ok().and_then(|response| self.misfit(group, response)) {
+                    return Err(failure);
+                }
+                match answer {
                     Ok(response) if !is_elsewhere(&response) => return Ok((group, response)),
                     // Somebody is behind, and whoever had the shard then may be, too: they serve it as long as they are.
                     Ok(response) if self.older.is_none() && self.is_behind(&response) => {
@@ -276,6 +280,13 @@ impl Clerk {
             if learnt.is_err() || self.config.as_ref().map(|config| config.num) == before {
                 let pause = self.env.now() + patience.pause * pauses;
                 self.env.sleep_until(pause.min(deadline)).await;
+                // Whoever has refused it so long may be a leader that is cut off from its group and has not noticed: what it refuses
+                // it does not ask its group about.
+                if pauses == MOST_PAUSES
+                    && let Some((_, clerk, _)) = self.route(&target)
+                {
+                    clerk.turn_away();
+                }
                 pauses = (pauses * 2).min(MOST_PAUSES);
             }
         }
@@ -288,15 +299,22 @@ impl Clerk {
 
     /// Whether a group that does not have the shard has an older configuration than this client.
     fn is_behind(&self, response: &Settled) -> bool {
-        self.config.as_ref().zip(not_mine(response)).is_some_and(|(known, its)| its < known.num)
+        self.config.as_ref().zip(not_mine(response)).is_some_and(|(known, (its, _))| its < known.num)
+    }
+
+    /// What is wrong with a group that was set up for another number of shards than the controller.
+    fn misfit(&self, group: GroupId, response: &Settled) -> Option<Failure> {
+        let (_, has) = not_mine(response)?;
+        let controller = self.config.as_ref()?.shards.len() as u32;
+        (has != controller).then_some(Failure::OtherShards { group: group.0, has, controller })
     }
 
     /// Has the configuration of a group that is behind tried next; or if it cannot be had, the latest again.
     async fn go_back(&mut self, response: &Settled, deadline: Time) {
-        let request = Request::Query(shardmaster::Query(not_mine(response)));
+        let request = Request::Query(shardmaster::Query(not_mine(response).map(|(its, _)| its)));
         let until = self.controllers_deadline(deadline);
         self.older = match self.master.ask(request, until).await {
-            Ok(Response::Read { answer, .. }) => Some(answer),
+            Ok(Response::Read { answer, .. }) if answer.is_sound() => Some(answer),
             _ => self.config.clone(),
         };
     }
@@ -305,7 +323,7 @@ impl Clerk {
     async fn learn(&mut self, deadline: Time) -> Result<(), Failure> {
         let request = Request::Query(shardmaster::Query(None));
         match self.master.ask(request, deadline).await? {
-            Response::Read { answer, .. } => self.config = Some(answer),
+            Response::Read { answer, .. } if answer.is_sound() => self.config = Some(answer),
             _ => return Err(Failure::Unavailable),
         }
         Ok(())
@@ -336,11 +354,11 @@ enum Target {
     Shard(ShardId),
 }
 
-/// The configuration of a group that says that the shard is somebody else's.
-fn not_mine(response: &Settled) -> Option<ConfigNum> {
+/// The configuration of a group that says that the shard is somebody else's, and how many shards it was made for.
+fn not_mine(response: &Settled) -> Option<(ConfigNum, u32)> {
     match response {
-        Response::Refused(Reply::WrongGroup { config }) => Some(*config),
-        Response::Read { answer: Answer::WrongGroup { config }, .. } => Some(*config),
+        Response::Refused(Reply::WrongGroup { config, shards })
+        | Response::Read { answer: Answer::WrongGroup { config, shards }, .. } => Some((*config, *shards)),
         _ => None,
     }
 }

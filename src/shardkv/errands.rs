@@ -15,13 +15,20 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::{AbortHandle, Abortable, BoxFuture};
 use futures::stream::FuturesUnordered;
-use labrpc::{Env, NodeId, Term};
+use labrpc::{Env, Event, NodeId, Term};
 use std::collections::{BTreeMap, BTreeSet};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Most deletions that are under way in one group at a time. A group that is dead keeps no other's waiting.
 const AT_ONCE: usize = 4;
+
+/// The longest rest in front of the next try, of a shard that has come and could not be read, or is not where it should be.
+const LONGEST_REST: Duration = Duration::from_secs(60);
+
+/// How often a group may say that a shard is gone before that is strange. A leader that has just been elected may ask for one that
+/// its own group has, according to an entry that it has not applied yet.
+const STRANGE: u32 = 7;
 
 /// How often, and how patiently.
 #[derive(Clone, Copy, Debug)]
@@ -125,6 +132,9 @@ pub(super) struct Migration {
     totals: BTreeMap<(ShardId, ConfigNum), u64>,
     /// Who answered last.
     leaders: BTreeMap<Option<GroupId>, NodeId>,
+    /// How often this leader has fetched each shard to its end in this configuration. One that is still to be fetched could not be
+    /// read: it comes behind all others and ever more seldom, for what was frozen stays as it is.
+    fetched: BTreeMap<(ShardId, ConfigNum), u32>,
     /// The configuration that this leader has found itself; for [`super::Bug::MigrationTaskLost`].
     found: ConfigNum,
 }
@@ -142,6 +152,7 @@ impl Migration {
             stages: BTreeMap::new(),
             totals: BTreeMap::new(),
             leaders: BTreeMap::new(),
+            fetched: BTreeMap::new(),
             found: ConfigNum(0),
         }
     }
@@ -156,7 +167,10 @@ impl Migration {
         }
         let mut pulls = Bounded::by(self.timing.window);
         let lost = bug!(self, MigrationTaskLost) && self.found != num;
-        for (shard, source, mut offset) in machine.coming().filter(|_| !lost) {
+        let mut coming: Vec<_> = machine.coming().filter(|_| !lost).collect();
+        let here = self.here();
+        coming.sort_by_key(|(shard, ..)| (!here.contains(shard), self.fetched.get(&(*shard, num))));
+        for (shard, source, mut offset) in coming {
             let total = self.totals.get(&(shard, num)).copied().unwrap_or(0);
             while pulls.has_room(source) {
                 wanted.insert(Task::Pull(shard, num, offset, source.clone()));
@@ -173,8 +187,29 @@ impl Migration {
         wanted
     }
 
+    /// The shards of which a piece has been found and is not applied yet. They keep their places: what is not wanted any more
+    /// is dropped.
+    fn here(&self) -> BTreeSet<ShardId> {
+        let is_here = |(task, stage): (&Task, &Stage)| match (task, stage) {
+            (Task::Pull(shard, ..), Stage::Found(_) | Stage::InLog) => Some(*shard),
+            _ => None,
+        };
+        self.stages.iter().filter_map(is_here).collect()
+    }
+
+    /// Whether all that is to be done is to find out the next configuration, and that is under way: so it is most of the time,
+    /// and this is asked after every entry.
+    fn rests(&self, machine: &ShardKv) -> bool {
+        let settled = machine.coming().next().is_none() && machine.unconfirmed().next().is_none();
+        settled && self.stages.len() == 1 && self.stages.contains_key(&Task::Next(machine.current().num))
+    }
+
     /// Stops what is not to be done any more, and begins what is.
     fn align(&mut self, machine: &ShardKv) {
+        if self.rests(machine) {
+            return;
+        }
+        self.fetched.retain(|(_, config), _| *config == machine.current().num);
         let wanted = self.wanted(machine);
         self.stages.retain(|task, stage| {
             let keep = wanted.contains(task);
@@ -220,34 +255,35 @@ impl Migration {
         match task.clone() {
             Task::Next(num) => {
                 let mut clerk = self.clerk(None, &self.masters, shardmaster::KINDS);
-                let latest = bug!(self, SkipConfigs);
+                let (latest, me) = (bug!(self, SkipConfigs), (self.config.group, shards));
                 Box::pin(async move {
-                    let config = next_config(&env, &mut clerk, (num.next(), latest), shards, timing).await;
+                    let config = next_config(&env, &mut clerk, (num.next(), latest), me, timing).await;
                     Finished { task, asked: None, leader: clerk.favourite(), command: Command::Adopt(config) }
                 })
             }
             Task::Pull(shard, config, offset, source) => {
-                let asked = Some(source.group);
-                let mut clerk = self.clerk(asked, &source.servers, MIGRATION_KINDS);
+                let (asked, mut keeper) = (Some(source.group), self.keeper(source));
                 let early = bug!(self, DeleteBeforeInstall);
+                let rest = self.rest(shard, config, offset);
                 let most = self.config.piece;
                 Box::pin(async move {
-                    let of = (shard, source.config);
-                    let (total, piece) = pull(&env, &mut clerk, of, (offset, most), timing).await;
+                    if let Some(rest) = rest {
+                        env.sleep(rest).await;
+                    }
+                    let (total, piece) = keeper.pull(shard, offset, most).await;
                     if early && offset + piece.len() as u64 >= total {
-                        delete(&env, &mut clerk, of, timing).await;
+                        keeper.delete(shard).await;
                     }
                     let command = Command::Install { shard, config, offset, total, piece };
-                    Finished { task, asked, leader: clerk.favourite(), command }
+                    Finished { task, asked, leader: keeper.clerk.favourite(), command }
                 })
             }
             Task::Tell(shard, source) => {
-                let (asked, config) = (Some(source.group), source.config);
-                let mut clerk = self.clerk(asked, &source.servers, MIGRATION_KINDS);
+                let (asked, config, mut keeper) = (Some(source.group), source.config, self.keeper(source));
                 Box::pin(async move {
-                    delete(&env, &mut clerk, (shard, config), timing).await;
+                    keeper.delete(shard).await;
                     let command = Command::Confirm { shard, config };
-                    Finished { task, asked, leader: clerk.favourite(), command }
+                    Finished { task, asked, leader: keeper.clerk.favourite(), command }
                 })
             }
         }
@@ -262,9 +298,27 @@ impl Migration {
         clerk
     }
 
+    fn keeper(&self, source: Source) -> Keeper {
+        Keeper {
+            env: self.env.clone(),
+            me: self.config.group,
+            clerk: self.clerk(Some(source.group), &source.servers, MIGRATION_KINDS),
+            master: self.clerk(None, &self.masters, shardmaster::KINDS),
+            source,
+            timing: self.timing,
+        }
+    }
+
+    /// How long to rest in front of the first piece of a shard that has come before.
+    fn rest(&self, shard: ShardId, config: ConfigNum, offset: u64) -> Option<Duration> {
+        let times = self.fetched.get(&(shard, config)).filter(|_| offset == 0)?;
+        Some(longer(self.timing.poll, *times))
+    }
+
     fn stop(&mut self) {
         self.stages.clear();
         self.totals.clear();
+        self.fetched.clear();
         self.running = FuturesUnordered::new();
         self.found = ConfigNum(0);
     }
@@ -294,8 +348,11 @@ impl Errands<ShardKv> for Migration {
             self.leaders.insert(asked, leader);
             match &command {
                 Command::Adopt(config) => self.found = config.num,
-                Command::Install { shard, config, total, .. } => {
+                Command::Install { shard, config, offset, total, piece } => {
                     self.totals.insert((*shard, *config), *total);
+                    if offset + piece.len() as u64 >= *total {
+                        *self.fetched.entry((*shard, *config)).or_default() += 1;
+                    }
                 }
                 _ => {}
             }
@@ -307,57 +364,128 @@ impl Errands<ShardKv> for Migration {
     }
 }
 
-/// Waits for the configuration with that number; with `latest`, for any that is not before it. One with another number of shards
-/// would not be adopted: whoever has set these servers up must see to that.
+/// Waits for the configuration with that number; with `latest`, for any that is not before it. One that the group cannot adopt
+/// is reported once, and waited for: whoever has set these servers up must see to that.
 async fn next_config(
     env: &Env,
     clerk: &mut Clerk<ShardMaster>,
     (num, latest): (ConfigNum, bool),
-    shards: usize,
+    (group, shards): (GroupId, usize),
     mut timing: Timing,
 ) -> ShardConfig {
+    let mut was_told = false;
     loop {
         let asked = shardmaster::Query((!latest).then_some(num));
         match clerk.query(asked).await {
-            Ok((_, config)) => {
-                // A number that is not given yet brings the latest.
-                let is_it = config.num == num || latest && config.num > num;
-                if is_it && config.shards.len() == shards {
-                    return config;
+            // A number that is not given yet brings the latest.
+            Ok((_, config)) if config.num == num || latest && config.num > num => {
+                let Some(why) = objection(&config, shards) else { return config };
+                if !std::mem::replace(&mut was_told, true) {
+                    env.emit(&Event::ConfigRefused { group: group.0, config: config.num.0, why });
                 }
             }
+            Ok(_) => {}
             Err(_) => timing.wait_longer(clerk),
         }
         env.sleep(timing.poll).await;
     }
 }
 
-/// Waits for a part of a shard that was frozen. Returns how long the whole is, too.
-async fn pull(
-    env: &Env,
-    clerk: &mut Clerk<ShardKv>,
-    (shard, config): (ShardId, ConfigNum),
-    (offset, most): (u64, u64),
-    mut timing: Timing,
-) -> (u64, Bytes) {
-    loop {
-        match clerk.query(Query::Pull { shard, config, offset, most }).await {
-            Ok((_, Answer::Piece { total, piece })) => return (total, piece),
-            Ok(_) => {}
-            Err(_) => timing.wait_longer(clerk),
-        }
-        env.sleep(timing.pause).await;
+/// Why a group that was made for so many shards cannot adopt a configuration.
+fn objection(config: &ShardConfig, shards: usize) -> Option<String> {
+    let has = config.shards.len();
+    if has != shards {
+        Some(format!("it is of {has} shards, and the group was made for {shards}"))
+    } else if !config.is_sound() {
+        Some("it gives shards to a group that is not there, or names one without servers".into())
+    } else {
+        None
     }
 }
 
-/// Tells a group to delete its copy of a shard until it has.
-async fn delete(env: &Env, clerk: &mut Clerk<ShardKv>, (shard, config): (ShardId, ConfigNum), mut timing: Timing) {
-    loop {
-        match clerk.tell(Command::Delete { shard, config }).await {
-            Ok((_, Reply::Changed(_))) => return,
-            Ok(_) => {}
-            Err(_) => timing.wait_longer(clerk),
+/// A client of the group that keeps a shard.
+struct Keeper {
+    env: Env,
+    /// The group that asks.
+    me: GroupId,
+    clerk: Clerk<ShardKv>,
+    /// It says where that group is, if nobody answers where it was.
+    master: Clerk<ShardMaster>,
+    source: Source,
+    timing: Timing,
+}
+
+impl Keeper {
+    /// Waits for a part of a shard that was frozen. Returns how long the whole is, too.
+    async fn pull(&mut self, shard: ShardId, offset: u64, most: u64) -> (u64, Bytes) {
+        let query = Query::Pull { shard, config: self.source.config, offset, most };
+        let mut gone = 0;
+        loop {
+            match self.clerk.query(query.clone()).await {
+                Ok((_, Answer::Piece { total, piece })) if is_part(offset, total, &piece) => return (total, piece),
+                Ok((_, Answer::Gone | Answer::Piece { .. })) => {
+                    gone += 1;
+                    self.miss(shard, gone).await;
+                }
+                Ok(_) => {}
+                Err(_) => self.wait_longer().await,
+            }
+            self.env.sleep(longer(self.timing.pause, gone)).await;
         }
-        env.sleep(timing.pause).await;
     }
+
+    /// The shard is not where it should be, or what is said of it makes no sense; the how-manieth time.
+    async fn miss(&mut self, shard: ShardId, times: u32) {
+        if times == STRANGE {
+            let (from, frozen) = (self.source.group.0, self.source.config.0);
+            self.env.emit(&Event::ShardMissing { group: self.me.0, shard: shard.0, from, frozen });
+        }
+        self.look_around().await;
+    }
+
+    /// Tells the group to delete its copy of a shard until it has.
+    async fn delete(&mut self, shard: ShardId) {
+        let command = Command::Delete { shard, config: self.source.config };
+        loop {
+            match self.clerk.tell(command.clone()).await {
+                Ok((_, Reply::Changed(_))) => return,
+                Ok(_) => {}
+                Err(_) => self.wait_longer().await,
+            }
+            self.env.sleep(self.timing.pause).await;
+        }
+    }
+
+    /// Nobody has answered in time.
+    async fn wait_longer(&mut self) {
+        self.timing.wait_longer(&mut self.clerk);
+        self.look_around().await;
+    }
+
+    /// From now on asks those too whom the latest configuration names: the group may have left since, and joined again under
+    /// other servers.
+    async fn look_around(&mut self) {
+        let Ok((_, latest)) = self.master.query(shardmaster::Query(None)).await else { return };
+        let named = latest.groups.get(&self.source.group).into_iter().flatten();
+        let known = self.source.servers.len();
+        let more: Vec<NodeId> = named.copied().filter(|server| !self.source.servers.contains(server)).collect();
+        self.source.servers.extend(more);
+        if let Some(&server) = self.source.servers.get(known) {
+            let (env, servers) = (self.env.clone(), self.source.servers.clone());
+            self.clerk = Clerk::new(env, servers, MIGRATION_KINDS, self.timing.patience);
+            self.clerk.set_favourite(server);
+        }
+    }
+}
+
+/// A pause that was in vain so many times is twice as long each time.
+fn longer(pause: Duration, times: u32) -> Duration {
+    pause.saturating_mul(1 << times.min(20)).min(LONGEST_REST.max(pause))
+}
+
+/// Whether these bytes can stand there in a shard of that length. A group of another version, or none at all, may say anything;
+/// what brings nothing new would be put into the log again and again.
+fn is_part(offset: u64, total: u64, piece: &[u8]) -> bool {
+    let (size, end) = (piece.len() as u64, offset.saturating_add(piece.len() as u64));
+    (1..=MAX_PIECE).contains(&size) && end <= total
 }

@@ -17,6 +17,7 @@
 
 use super::bugs::bug;
 use super::operation::{Answer, Command, Query, Reply, Status};
+use super::parts::{Part, Parts};
 use super::settings::{MAX_PIECE, Settings};
 use super::shard::Shard;
 use crate::kvraft::operation as kv;
@@ -29,6 +30,7 @@ use bytes::Bytes;
 use labrpc::{Event, Index, NodeId, ShardChange};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::hash::Hash;
 
 /// Where a shard is to be had.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Serialize, Deserialize)]
@@ -62,22 +64,48 @@ struct Frozen {
     content: Bytes,
 }
 
+impl Part<ShardId> for Shard {
+    fn digest(&self, shard: &ShardId) -> u64 {
+        digest::mix(shard.0.into(), Shard::digest(self))
+    }
+}
+
+impl Part<ShardId> for Coming {
+    fn digest(&self, shard: &ShardId) -> u64 {
+        digest::mix(digest::of(&(shard, &self.source, self.got.len() as u64)), self.digest.value())
+    }
+}
+
+impl Part<(ShardId, ConfigNum)> for Frozen {
+    fn digest(&self, key: &(ShardId, ConfigNum)) -> u64 {
+        digest::of(&(key, self.to, self.hash))
+    }
+}
+
+impl<K: Hash> Part<K> for Source {
+    fn digest(&self, key: &K) -> u64 {
+        digest::of(&(key, self))
+    }
+}
+
 /// The state of a group.
 #[derive(Clone, Debug)]
 pub struct ShardKv {
     config: Settings,
     /// The configuration that the group has adopted last.
     current: ShardConfig,
+    /// The digest of that.
+    current_digest: u64,
     /// Served.
-    owned: BTreeMap<ShardId, Shard>,
+    owned: Parts<ShardId, Shard>,
     /// To be served when they have come. Those of the current configuration: the next one waits for them.
-    coming: BTreeMap<ShardId, Coming>,
+    coming: Parts<ShardId, Coming>,
     /// By the configuration that took them away.
-    frozen: BTreeMap<(ShardId, ConfigNum), Frozen>,
+    frozen: Parts<(ShardId, ConfigNum), Frozen>,
     /// Where those shards are that belong to nobody and did once.
-    orphans: BTreeMap<ShardId, Source>,
+    orphans: Parts<ShardId, Source>,
     /// Shards that have come, and whose source may still have its copy; by shard and configuration there.
-    unconfirmed: BTreeMap<(ShardId, ConfigNum), Source>,
+    unconfirmed: Parts<(ShardId, ConfigNum), Source>,
     /// What has happened, to be told.
     events: Vec<Event>,
 }
@@ -90,37 +118,55 @@ impl ShardKv {
 
     /// The shards that it serves.
     pub fn owned(&self) -> impl Iterator<Item = (ShardId, &Shard)> {
-        self.owned.iter().map(|(shard, content)| (*shard, content))
+        self.owned.table().iter().map(|(shard, content)| (*shard, content))
     }
 
     /// The shards that it waits for: where they are, and how many bytes have come.
     pub fn coming(&self) -> impl Iterator<Item = (ShardId, &Source, u64)> {
-        self.coming.iter().map(|(shard, coming)| (*shard, &coming.source, coming.got.len() as u64))
+        self.coming.table().iter().map(|(shard, coming)| (*shard, &coming.source, coming.got.len() as u64))
     }
 
     /// The shards that have come from sources that may still have their copies.
     pub fn unconfirmed(&self) -> impl Iterator<Item = (ShardId, &Source)> {
-        self.unconfirmed.iter().map(|((shard, _), source)| (*shard, source))
+        self.unconfirmed.table().iter().map(|((shard, _), source)| (*shard, source))
     }
 
     /// The shards that it keeps for others: by what configuration they go, and to whom.
     pub fn frozen(&self) -> impl Iterator<Item = (ShardId, ConfigNum, Option<GroupId>)> {
-        self.frozen.iter().map(|((shard, config), frozen)| (*shard, *config, frozen.to))
+        self.frozen.table().iter().map(|((shard, config), frozen)| (*shard, *config, frozen.to))
     }
 
     /// All of this in short.
     pub fn status(&self) -> Status {
         Status {
             config: self.current.num,
-            owned: self.owned.keys().copied().collect(),
-            coming: self.coming.keys().copied().collect(),
-            frozen: self.frozen.keys().copied().collect(),
-            unconfirmed: self.unconfirmed.keys().copied().collect(),
+            owned: self.owned.table().keys().copied().collect(),
+            coming: self.coming.table().keys().copied().collect(),
+            frozen: self.frozen.table().keys().copied().collect(),
+            unconfirmed: self.unconfirmed.table().keys().copied().collect(),
         }
     }
 
+    /// How many there are.
+    fn shards(&self) -> u32 {
+        self.current.shards.len() as u32
+    }
+
     fn shard_of(&self, key: &[u8]) -> ShardId {
-        shard_of(key, self.current.shards.len() as u32)
+        shard_of(key, self.shards())
+    }
+
+    /// [`StateMachine::digest`] of a state with this content, from what is there now.
+    #[cfg(test)]
+    pub(super) fn digest_from_scratch(&self) -> u64 {
+        let tables = [
+            self.owned.digest_from_scratch(),
+            self.coming.digest_from_scratch(),
+            self.frozen.digest_from_scratch(),
+            self.orphans.digest_from_scratch(),
+            self.unconfirmed.digest_from_scratch(),
+        ];
+        tables.into_iter().chain([digest::of(&self.current)]).reduce(digest::mix).expect("there are tables")
     }
 
     // --- clients
@@ -128,37 +174,41 @@ impl ShardKv {
     /// Why the group does not serve a shard. None: it does.
     fn refusal(&self, shard: ShardId) -> Option<Reply> {
         let config = self.current.num;
-        if bug!(self, StopTheWorld) && !self.coming.is_empty() {
+        if bug!(self, StopTheWorld) && !self.coming.table().is_empty() {
             Some(Reply::NotReady { config })
-        } else if self.owned.contains_key(&shard) {
+        } else if self.owned.table().contains_key(&shard) {
             None
-        } else if self.coming.contains_key(&shard) {
+        } else if self.coming.table().contains_key(&shard) {
             Some(Reply::NotReady { config })
         } else {
-            Some(Reply::WrongGroup { config })
+            Some(Reply::WrongGroup { config, shards: self.shards() })
         }
     }
 
     fn execute(&mut self, index: Index, by: (SessionId, u64), command: &kv::Command) -> Outcome<Reply> {
         let shard = self.shard_of(command.key());
-        if bug!(self, WriteRevivesDeletedShard) {
-            self.owned.entry(shard).or_insert_with(Shard::empty);
+        if bug!(self, WriteRevivesDeletedShard) && !self.owned.table().contains_key(&shard) {
+            self.owned.insert(shard, Shard::empty());
         }
         let here = (self.config.group, index);
-        match (self.refusal(shard), self.owned.get_mut(&shard)) {
-            (None, Some(owned)) => owned.operate(here, by, self.config.sessions, command).map(Reply::Done),
-            (Some(_), None) if bug!(self, ServeAfterHandoff) => {
-                Shard::empty().operate(here, by, self.config.sessions, command).map(Reply::Done)
+        let sessions = self.config.sessions;
+        match self.refusal(shard) {
+            None => {
+                let executed = self.owned.change(&shard, |owned| owned.operate(here, by, sessions, command));
+                executed.expect("what is not owned is refused").map(Reply::Done)
             }
-            (refusal, _) => Outcome::Refused(refusal.expect("what is not owned is refused")),
+            Some(_) if bug!(self, ServeAfterHandoff) && !self.owned.table().contains_key(&shard) => {
+                Shard::empty().operate(here, by, sessions, command).map(Reply::Done)
+            }
+            Some(refusal) => Outcome::Refused(refusal),
         }
     }
 
     fn read(&self, shard: ShardId, query: &kv::Query) -> Answer {
-        match (self.refusal(shard), self.owned.get(&shard)) {
+        match (self.refusal(shard), self.owned.table().get(&shard)) {
             (None, Some(owned)) => Answer::Found(owned.query(query)),
             (Some(Reply::NotReady { config }), _) => Answer::NotReady { config },
-            _ => Answer::WrongGroup { config: self.current.num },
+            _ => Answer::WrongGroup { config: self.current.num, shards: self.shards() },
         }
     }
 
@@ -166,10 +216,10 @@ impl ShardKv {
 
     fn adopt(&mut self, next: &ShardConfig) -> bool {
         let is_next = next.num == self.current.num.next() || bug!(self, SkipConfigs) && next.num > self.current.num;
-        if !is_next || !self.coming.is_empty() || next.shards.len() != self.current.shards.len() {
+        if !is_next || !self.coming.table().is_empty() || next.shards.len() != self.current.shards.len() {
             return false;
         }
-        let before = std::mem::replace(&mut self.current, next.clone());
+        let before = self.go_on_to(next.clone());
         self.events.push(Event::ConfigAdopted { group: self.config.group.0, config: next.num.0 });
         for shard in (0..next.shards.len() as u32).map(ShardId) {
             let (was, is) = (before.owner(shard), next.owner(shard));
@@ -188,11 +238,17 @@ impl ShardKv {
             }
             match (is, source) {
                 (Some(group), source) if group == self.config.group => self.receive(shard, source),
-                (None, Some(source)) => _ = self.orphans.insert(shard, source),
+                (None, Some(source)) => self.orphans.insert(shard, source),
                 _ => {}
             }
         }
         true
+    }
+
+    /// Makes that the current configuration. Returns the one before.
+    fn go_on_to(&mut self, config: ShardConfig) -> ShardConfig {
+        self.current_digest = digest::of(&config);
+        std::mem::replace(&mut self.current, config)
     }
 
     fn freeze(&mut self, shard: ShardId, to: Option<GroupId>) {
@@ -243,12 +299,15 @@ impl ShardKv {
         if config != self.current.num {
             return false;
         }
-        let Some(coming) = self.coming.get_mut(&shard).filter(|coming| coming.got.len() as u64 == offset) else {
+        if self.coming.table().get(&shard).is_none_or(|coming| coming.got.len() as u64 != offset) {
             return false;
-        };
-        coming.got.extend_from_slice(piece);
-        coming.digest.grow(piece);
-        if (coming.got.len() as u64) < total {
+        }
+        let more = self.coming.change(&shard, |coming| {
+            coming.got.extend_from_slice(piece);
+            coming.digest.grow(piece);
+            (coming.got.len() as u64) < total
+        });
+        if more == Some(true) {
             return true;
         }
         let coming = self.coming.remove(&shard).expect("it was there a moment ago");
@@ -258,7 +317,11 @@ impl ShardKv {
                 self.unconfirmed.insert((shard, coming.source.config), coming.source);
             }
             // The source speaks another version, perhaps. It has not been told to delete anything.
-            Err(Malformed) => self.receive(shard, Some(coming.source)),
+            Err(Malformed) => {
+                let (from, frozen) = (coming.source.group.0, coming.source.config.0);
+                self.say(shard, ShardChange::Unreadable { from, frozen });
+                self.receive(shard, Some(coming.source));
+            }
         }
         true
     }
@@ -268,7 +331,7 @@ impl ShardKv {
             return Reply::NotReady { config: self.current.num };
         }
         if bug!(self, StaleDelete) {
-            self.owned.entry(shard).and_modify(|owned| *owned = Shard::empty());
+            self.owned.change(&shard, |owned| *owned = Shard::empty());
         }
         if bug!(self, ShardNeverGced) {
             return Reply::Changed(false);
@@ -289,14 +352,14 @@ impl ShardKv {
         let current = self.current.num;
         if bug!(self, PullFromUnreadySource)
             && config > current
-            && let Some(owned) = self.owned.get(&shard)
+            && let Some(owned) = self.owned.table().get(&shard)
         {
             return piece(&owned.save().into(), offset, most);
         }
-        if config > current || bug!(self, MutualPullDeadlock) && !self.coming.is_empty() {
+        if config > current || bug!(self, MutualPullDeadlock) && !self.coming.table().is_empty() {
             return Answer::NotReady { config: current };
         }
-        match self.frozen.get(&(shard, config)) {
+        match self.frozen.table().get(&(shard, config)) {
             Some(frozen) => piece(&frozen.content, offset, most),
             None => Answer::Gone,
         }
@@ -322,14 +385,16 @@ impl StateMachine for ShardKv {
     const KEEPS_SESSIONS: bool = true;
 
     fn new(settings: &Settings) -> ShardKv {
+        let current = ShardConfig::first(settings.shards);
         ShardKv {
             config: *settings,
-            current: ShardConfig::first(settings.shards),
-            owned: BTreeMap::new(),
-            coming: BTreeMap::new(),
-            frozen: BTreeMap::new(),
-            orphans: BTreeMap::new(),
-            unconfirmed: BTreeMap::new(),
+            current_digest: digest::of(&current),
+            current,
+            owned: Parts::new(),
+            coming: Parts::new(),
+            frozen: Parts::new(),
+            orphans: Parts::new(),
+            unconfirmed: Parts::new(),
             events: Vec::new(),
         }
     }
@@ -361,7 +426,7 @@ impl StateMachine for ShardKv {
         let Command::Client(command) = command else { return Some(Outcome::Refused(Reply::Changed(false))) };
         let shard = self.shard_of(command.key());
         match self.refusal(shard) {
-            None => Some(self.owned.get(&shard)?.recall(session, seq)?.map(Reply::Done)),
+            None => Some(self.owned.table().get(&shard)?.recall(session, seq)?.map(Reply::Done)),
             // A courtesy, which keeps the log free of what will be refused. What counts is said when it is applied.
             Some(refusal) if leads && !bug!(self, WriteRevivesDeletedShard) => Some(Outcome::Refused(refusal)),
             Some(_) => None,
@@ -389,27 +454,30 @@ impl StateMachine for ShardKv {
 
     /// What is frozen stays as it is for as long as it is there.
     fn is_settled(&self, query: &Query) -> bool {
-        matches!(query, Query::Pull { shard, config, .. } if self.frozen.contains_key(&(*shard, *config)))
+        matches!(query, Query::Pull { shard, config, .. } if self.frozen.table().contains_key(&(*shard, *config)))
     }
 
     fn snapshot(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         chunks::put(&mut bytes, &self.current);
-        chunks::put(&mut bytes, &self.orphans);
-        chunks::put(&mut bytes, &(self.unconfirmed.len() as u64));
-        for (key, source) in &self.unconfirmed {
+        chunks::put(&mut bytes, self.orphans.table());
+        chunks::put(&mut bytes, &(self.unconfirmed.table().len() as u64));
+        for (key, source) in self.unconfirmed.table() {
             chunks::put(&mut bytes, &(key, source));
         }
-        chunks::put(&mut bytes, &[self.owned.len() as u64, self.coming.len() as u64, self.frozen.len() as u64]);
-        for (shard, owned) in &self.owned {
+        chunks::put(
+            &mut bytes,
+            &[self.owned.table().len() as u64, self.coming.table().len() as u64, self.frozen.table().len() as u64],
+        );
+        for (shard, owned) in self.owned.table() {
             chunks::put(&mut bytes, shard);
             chunks::put_bytes(&mut bytes, &owned.save());
         }
-        for (shard, coming) in &self.coming {
+        for (shard, coming) in self.coming.table() {
             chunks::put(&mut bytes, &(shard, &coming.source));
             chunks::put_bytes(&mut bytes, &coming.got);
         }
-        for (key, frozen) in &self.frozen {
+        for (key, frozen) in self.frozen.table() {
             chunks::put(&mut bytes, &(key, frozen.to, frozen.hash));
             chunks::put_bytes(&mut bytes, &frozen.content);
         }
@@ -419,8 +487,10 @@ impl StateMachine for ShardKv {
     fn restore(settings: &Settings, mut bytes: &[u8]) -> Result<ShardKv, Malformed> {
         let bytes = &mut bytes;
         let mut state = ShardKv::new(settings);
-        state.current = chunks::take(bytes)?;
-        state.orphans = chunks::take(bytes)?;
+        state.go_on_to(chunks::take(bytes)?);
+        for (shard, source) in chunks::take::<BTreeMap<_, _>>(bytes)? {
+            state.orphans.insert(shard, source);
+        }
         for _ in 0..chunks::take::<u64>(bytes)? {
             let (key, source) = chunks::take(bytes)?;
             state.unconfirmed.insert(key, source);
@@ -444,14 +514,9 @@ impl StateMachine for ShardKv {
     }
 
     fn digest(&self) -> u64 {
-        let sum = |parts: &mut dyn Iterator<Item = u64>| parts.fold(0, digest::mix);
-        let owned = self.owned.iter().map(|(shard, owned)| digest::mix(shard.0.into(), owned.digest()));
-        let coming = self.coming.iter().map(|(shard, coming)| {
-            digest::mix(digest::of(&(shard, &coming.source, coming.got.len() as u64)), coming.digest.value())
-        });
-        let frozen = self.frozen.iter().map(|(key, frozen)| digest::of(&(key, frozen.to, frozen.hash)));
-        let rest = digest::of(&(&self.current, &self.orphans, &self.unconfirmed));
-        [sum(&mut { owned }), sum(&mut { coming }), sum(&mut { frozen })].into_iter().fold(rest, digest::mix)
+        let (owned, coming, frozen) = (self.owned.digest(), self.coming.digest(), self.frozen.digest());
+        let rest = [coming, frozen, self.orphans.digest(), self.unconfirmed.digest(), self.current_digest];
+        rest.into_iter().fold(owned, digest::mix)
     }
 
     fn admit(command: &Command) -> Result<(), TooLarge> {

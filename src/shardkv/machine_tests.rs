@@ -57,7 +57,13 @@ impl Group {
         self.index = self.index.next();
         let reply = self.state.apply(self.index, command);
         self.events.extend(self.state.take_events());
+        self.has_its_digest();
         reply
+    }
+
+    /// However it came to be: what is kept up to date is what would be counted now.
+    fn has_its_digest(&self) {
+        assert_eq!(self.state.digest(), self.state.digest_from_scratch());
     }
 
     fn adopt(&mut self, num: u64, owners: [u64; 4]) -> bool {
@@ -66,7 +72,9 @@ impl Group {
 
     pub fn operate(&mut self, session: u64, seq: u64, command: &Command) -> Outcome<Reply> {
         self.index = self.index.next();
-        self.state.operate(self.index, SessionId(session), seq, command)
+        let outcome = self.state.operate(self.index, SessionId(session), seq, command);
+        self.has_its_digest();
+        outcome
     }
 
     fn append(&mut self, shard: u32, session: u64, seq: u64) -> Outcome<Reply> {
@@ -109,6 +117,7 @@ impl Group {
         let (snapshot, digest) = (self.state.snapshot(), self.state.digest());
         self.state = ShardKv::restore(&self.settings, &snapshot).expect("it was made a moment ago");
         assert_eq!((self.state.snapshot(), self.state.digest()), (snapshot, digest));
+        self.has_its_digest();
     }
 }
 
@@ -129,7 +138,7 @@ fn value(text: &str, version: u64) -> Answer {
 }
 
 const fn wrong(config: u64) -> Reply {
-    Reply::WrongGroup { config: ConfigNum(config) }
+    Reply::WrongGroup { config: ConfigNum(config), shards: SHARDS }
 }
 
 const fn not_ready(config: u64) -> Reply {
@@ -162,7 +171,7 @@ fn a_shard_is_served_where_it_is_and_by_nobody_while_it_moves() {
     assert!(one.adopt(2, [2, 1, 1, 1]));
     assert_eq!(
         (one.append(0, 9, 1), one.get(0)),
-        (Outcome::Refused(wrong(2)), Answer::WrongGroup { config: ConfigNum(2) })
+        (Outcome::Refused(wrong(2)), Answer::WrongGroup { config: ConfigNum(2), shards: SHARDS })
     );
     assert_eq!(one.append(1, 9, 1), Outcome::Done(one.index, written(1, 2)), "what stays is served all the time");
     two.fetch(0, &one);

@@ -7,6 +7,7 @@
 //! * `operation`: what is asked of a group, and what comes of it;
 //! * `shard`: keys and sessions, which move together;
 //! * [`ShardKv`] in `machine`: what a group has, fetches and keeps for others: a pure state machine;
+//! * `parts`: the tables of that, and their digests;
 //! * `errands`: what its leader does about that: asks for configurations, fetches shards, has old copies deleted;
 //! * `server`, `clerk`: both sides, on top of [`crate::rsm`].
 
@@ -19,6 +20,7 @@ pub(crate) mod machine;
 #[cfg(test)]
 mod machine_tests;
 pub(crate) mod operation;
+mod parts;
 mod server;
 pub(crate) mod settings;
 pub(crate) mod shard;

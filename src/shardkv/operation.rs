@@ -52,6 +52,8 @@ pub enum Reply {
     WrongGroup {
         /// According to this configuration.
         config: ConfigNum,
+        /// How many shards the group was made for. With another number than the controller's it follows no configuration.
+        shards: u32,
     },
     /// It was not: the shard is this group's, and has not come yet. Or it is about a configuration that the group has not
     /// adopted.
@@ -126,6 +128,8 @@ pub enum Answer {
     WrongGroup {
         /// According to this configuration.
         config: ConfigNum,
+        /// How many shards the group was made for. With another number than the controller's it follows no configuration.
+        shards: u32,
     },
     /// The shard is this group's, and has not come yet; or, to [`Query::Pull`], the group has not adopted that
     /// configuration.

@@ -6,6 +6,7 @@ use super::machine::ShardKv;
 use super::settings::Settings;
 use crate::raft::{self, Index, Node, Options};
 use crate::rsm::{self, Kinds, Malformed, Observer, Replica};
+use crate::shardmaster::types::GroupId;
 use labrpc::{Env, Kind, NodeId};
 
 /// Under which names the requests of clients travel. No group registers sessions.
@@ -57,10 +58,11 @@ impl Server {
     /// [`raft::StartError`], if what is on the disk must not be used.
     ///
     /// # Panics
-    /// If the controller has no servers, or there are no shards.
+    /// If the controller has no servers, there are no shards, or the group is 0, which is no group's number.
     pub async fn boot(env: Env, config: Config, observer: Option<Observer>) -> Result<Server, raft::StartError> {
         let Config { raft, options, service, settings, masters, timing } = config;
         assert!(!masters.is_empty() && settings.shards > 0, "a group has a controller and shards");
+        assert!(settings.group != GroupId(0), "0 is the number of no group: it would never get a shard");
         let errands = Box::new(Migration::new(env.clone(), settings, timing, masters));
         rsm::Server::boot_with::<ShardKv>(env, raft, options, service, settings, Some(errands), observer)
             .await

@@ -18,7 +18,8 @@ pub const MAX_GROUPS: usize = 1 << 10;
 pub enum Command {
     /// These groups are new, and get their share of the shards.
     Join {
-        /// Each with its servers.
+        /// Each with its servers. The number of a group that was there before is for servers that have its state, and for no
+        /// others.
         groups: BTreeMap<GroupId, Vec<NodeId>>,
     },
     /// These groups go, and their shards are given to the others.

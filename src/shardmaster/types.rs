@@ -90,6 +90,15 @@ impl ShardConfig {
         ShardConfig { num: ConfigNum(0), shards: vec![None; shards as usize], groups: BTreeMap::new() }
     }
 
+    /// Whether it is one: it has shards, whoever has one is there, and every group has servers. The controller makes no other,
+    /// but what comes over the network may be anything.
+    pub fn is_sound(&self) -> bool {
+        let is_there = |owner: &GroupId| self.groups.contains_key(owner);
+        !self.shards.is_empty()
+            && self.shards.iter().flatten().all(is_there)
+            && self.groups.values().all(|servers| !servers.is_empty())
+    }
+
     /// Who has the shard. None: nobody, or there is no such shard.
     pub fn owner(&self, shard: ShardId) -> Option<GroupId> {
         self.shards.get(shard.slot()).copied().flatten()
@@ -116,6 +125,16 @@ mod tests {
         // XXH3 of nothing is 0x2d06800538d394c2, as its specification has it.
         assert_eq!(shards[0], (0x2d06_8005_38d3_94c2_u64 % 1_000) as u32);
         assert_eq!(shards, [138, 719, 615, 180, 883]);
+    }
+
+    #[test]
+    fn a_configuration_names_whom_it_gives_shards_to_and_where_they_are() {
+        let group = |servers: &[u32]| (GroupId(1), servers.iter().copied().map(NodeId).collect());
+        let config = |owner, groups| ShardConfig { num: ConfigNum(1), shards: vec![owner], groups };
+        assert!(ShardConfig::first(3).is_sound() && !ShardConfig::first(0).is_sound());
+        assert!(config(Some(GroupId(1)), BTreeMap::from([group(&[7])])).is_sound());
+        assert!(!config(Some(GroupId(2)), BTreeMap::from([group(&[7])])).is_sound());
+        assert!(!config(Some(GroupId(1)), BTreeMap::from([group(&[])])).is_sound());
     }
 
     #[test]

@@ -146,7 +146,10 @@ fn other_event(event: &Event) -> Option<String> {
         Event::ReadIndex { index } => format!("confirms a read at {}", index.0),
         Event::Transfer { to } => format!("hands over to {to}"),
         // A script drives Raft and no service.
-        Event::ConfigAdopted { .. } | Event::Shard { .. } => return None,
+        Event::ConfigAdopted { .. }
+        | Event::ConfigRefused { .. }
+        | Event::Shard { .. }
+        | Event::ShardMissing { .. } => return None,
         Event::Halted { why } => format!("halts: {why}"),
     })
 }

@@ -248,6 +248,10 @@ impl Rules {
         self.0.clear();
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Rules that have not decided over a single message.
     pub fn idle(&self) -> impl Iterator<Item = &Rule> {
         self.0.iter().filter(|entry| !entry.acted).map(|entry| &entry.rule)

@@ -473,6 +473,11 @@ impl View<'_> {
         !self.0.net.is_cut(from, to)
     }
 
+    /// Whether any rule is in force.
+    pub fn has_rules(&self) -> bool {
+        !self.0.net.rules.is_empty()
+    }
+
     /// Rules in force that have not decided over a single message yet.
     pub fn idle_rules(&self) -> Vec<String> {
         self.0.net.rules.idle().map(|rule| rule.name.clone()).collect()

@@ -12,11 +12,22 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 /// A server that runs, with the boot that it was started in.
 type Started = (u32, Arc<dyn RaftPeer>);
+
+/// What a client was asked to do.
+#[derive(Default)]
+struct Asked {
+    /// What it has not begun.
+    waiting: VecDeque<KvOp>,
+    /// How much of it it has done.
+    done: u32,
+    /// It has nothing to do, and is to be woken.
+    idle: Option<Waker>,
+}
 
 /// What the laboratory's tasks share.
 pub(super) struct Shared {
@@ -35,8 +46,8 @@ pub(super) struct Shared {
     disarmed: AtomicBool,
     /// Timed faults that have not happened yet.
     faults: AtomicU32,
-    /// What each client of a key/value service was asked to do and has not begun, and how much of it it has done.
-    asked: Mutex<Vec<(VecDeque<KvOp>, u32)>>,
+    /// What each client of a key/value service was asked to do.
+    asked: Mutex<Vec<Asked>>,
     /// What was planned and did not come about.
     unmet: Mutex<Vec<String>>,
 }
@@ -82,6 +93,7 @@ impl Shared {
 
     pub fn set_quiet(&self) {
         self.quiet.store(true, Ordering::Relaxed);
+        self.asked().iter_mut().filter_map(|asked| asked.idle.take()).for_each(Waker::wake);
     }
 
     /// Whether triggers are not answered any more.
@@ -129,28 +141,42 @@ impl Shared {
         self.busy.load(Ordering::Relaxed)
     }
 
-    fn asked(&self) -> MutexGuard<'_, Vec<(VecDeque<KvOp>, u32)>> {
+    fn asked(&self) -> MutexGuard<'_, Vec<Asked>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has a client do something when it has done all that came before.
     pub fn ask(&self, client: u32, op: KvOp) {
-        self.asked()[client as usize].0.push_back(op);
+        let asked = &mut self.asked()[client as usize];
+        asked.waiting.push_back(op);
+        asked.idle.take().into_iter().for_each(Waker::wake);
     }
 
-    /// What a client was asked to do next.
-    pub fn next_asked(&self, client: u32) -> Option<KvOp> {
-        self.asked()[client as usize].0.pop_front()
+    /// What a client was asked to do next, as soon as it was asked for something. None: all is quiet.
+    pub async fn next_asked(&self, client: u32) -> Option<KvOp> {
+        poll_fn(|context| {
+            if self.is_quiet() {
+                return Poll::Ready(None);
+            }
+            let asked = &mut self.asked()[client as usize];
+            let next = asked.waiting.pop_front();
+            if next.is_none() {
+                asked.idle = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+            Poll::Ready(next)
+        })
+        .await
     }
 
     /// A client has done what it was asked to.
     pub fn has_answered(&self, client: u32) {
-        self.asked()[client as usize].1 += 1;
+        self.asked()[client as usize].done += 1;
     }
 
     /// How much it has done so far.
     pub fn answered(&self, client: u32) -> u32 {
-        self.asked()[client as usize].1
+        self.asked()[client as usize].done
     }
 
     /// The server, if it runs and has started.
@@ -243,7 +269,7 @@ impl Control {
             hush: AtomicU64::new(0),
             busy: AtomicU32::new(0),
             faults: AtomicU32::new(0),
-            asked: Mutex::new(vec![Default::default(); plan.clients.len() + 1]),
+            asked: Mutex::new((0..=plan.clients.len()).map(|_| Asked::default()).collect()),
             unmet: Mutex::new(Vec::new()),
         });
         let rng = Rng::new(plan.seed, "script");

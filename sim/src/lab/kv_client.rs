@@ -19,8 +19,6 @@ use std::time::Duration;
 
 /// How often a client that waits looks whether clients should fall silent.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// How often one that has nothing to do looks whether it was asked for something.
-const LOOK_FOR_WORK: Duration = Duration::from_millis(5);
 
 /// One client, as a task of its node.
 pub(super) struct KvClient {
@@ -153,14 +151,9 @@ impl Worker {
     /// Does what the script asks for.
     async fn serve(&mut self) {
         let number = self.client.number;
-        while !self.client.shared.is_quiet() {
-            match self.client.shared.next_asked(number) {
-                Some(op) => {
-                    self.work(&op).await;
-                    self.client.shared.has_answered(number);
-                }
-                None => self.client.lab.sleep(LOOK_FOR_WORK).await,
-            }
+        while let Some(op) = self.client.shared.next_asked(number).await {
+            self.work(&op).await;
+            self.client.shared.has_answered(number);
         }
     }
 }

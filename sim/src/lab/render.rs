@@ -1,6 +1,7 @@
 //! The story of a run as lines: one an event, in words.
 
 use super::words::Wants;
+use crate::plan::Plan;
 use crate::raft::{DiskFact, RaftSystem, WireFacts};
 use labrpc::sim::{Command, DiskAct, Loss, Observed, Packet, Sending, Stamp};
 use labrpc::{Content, Direction, Event, NodeId, Refusal, Role, ShardChange};
@@ -41,12 +42,14 @@ pub(super) struct Recorder {
     system: Arc<dyn RaftSystem>,
     /// Nodes behind these are clients.
     servers: u32,
+    /// Servers of each group.
+    in_each: u32,
     lines: VecDeque<Line>,
 }
 
 impl Recorder {
-    pub fn new(system: Arc<dyn RaftSystem>, servers: u32) -> Recorder {
-        Recorder { system, servers, lines: VecDeque::new() }
+    pub fn new(system: Arc<dyn RaftSystem>, plan: &Plan) -> Recorder {
+        Recorder { system, servers: plan.server_count(), in_each: plan.servers, lines: VecDeque::new() }
     }
 
     fn name(&self, node: NodeId) -> String {
@@ -56,10 +59,13 @@ impl Recorder {
         }
     }
 
-    /// What a command says, with a blank in front.
-    fn command(&self, command: &[u8]) -> String {
+    /// What a command in the log of a server says, with a blank in front.
+    fn command(&self, node: NodeId, command: &[u8]) -> String {
+        let group = (node.0.max(1) - 1) / self.in_each + 1;
         match self.system.kv() {
-            Some(kv) => kv.explain(command).map_or(String::new(), |entry| format!(" {}", Wants(&entry.call))),
+            Some(kv) => {
+                kv.explain(group, command).map_or(String::new(), |entry| format!(" {}", Wants(&entry.call)))
+            }
             None => super::service::describe(command),
         }
     }
@@ -122,7 +128,7 @@ impl Recorder {
             }
             Observed::Idle { node } => (Some(*node), Detail::Machinery, "waits".into()),
             Observed::Emitted { node, event } => {
-                (Some(*node), importance(event), self::event(event, |command| self.command(command)))
+                (Some(*node), importance(event), self::event(event, |command| self.command(*node, command)))
             }
             Observed::Timer { node } => (Some(*node), Detail::Machinery, "timer".into()),
             Observed::Disk { node, act, file, bytes } => (Some(*node), Detail::Machinery, disk(*act, file, *bytes)),
@@ -293,8 +299,16 @@ fn event(event: &Event, in_words: impl Fn(&[u8]) -> String) -> String {
         Event::ReadIndex { index } => format!("read confirmed at {index}"),
         Event::Transfer { to } => format!("hands leadership to {to}"),
         Event::ConfigAdopted { group, config } => format!("group {group} adopts configuration {config}"),
+        Event::ConfigRefused { group, config, why } => {
+            format!("group {group} REFUSES configuration {config}: {why}")
+        }
         Event::Shard { group, shard, config, change } => {
             format!("group {group}, configuration {config}: shard {shard} {}", render_change(change))
+        }
+        Event::ShardMissing { group, shard, from, frozen } => {
+            format!(
+                "group {group} MISSES shard {shard}: group {from} has nothing of it from configuration {frozen}"
+            )
         }
         Event::Halted { why } => format!("STOPS: {why}"),
     }
@@ -309,5 +323,8 @@ fn render_change(change: &ShardChange) -> String {
             format!("INSTALLED from group {from} as of configuration {frozen}, content {hash:016x}")
         }
         ShardChange::Deleted => "deleted".into(),
+        ShardChange::Unreadable { from, frozen } => {
+            format!("CANNOT BE READ as it came from group {from}, as of configuration {frozen}")
+        }
     }
 }

@@ -6,14 +6,14 @@ use super::render::{Line, Recorder, fault};
 use super::triggers::Triggers;
 use super::words::{Asks, IsTold};
 use crate::history::{At, Call, History, OpId, Outcome};
-use crate::kv::{Lost, Told};
+use crate::kv::{Lost, Place, Told};
 use crate::oracle::{Fact, GroupAt, Oracles, Violation, violated};
 use crate::plan::Plan;
-use crate::raft::{Change, DiskFact, Follow, RaftSystem, WireFacts};
+use crate::raft::{Change, DiskFact, Follow, Part, RaftSystem, WireFacts};
 use crate::shard::Ownership;
 use bytes::Bytes;
 use labrpc::sim::{Command, DiskAct, Face, Hook, NodeSet, Observed, Packet, Sending, Stamp, View};
-use labrpc::{Direction, Event, Index, Kind, NodeId, Term, Time};
+use labrpc::{Direction, Event, Index, Kind, NodeId, ShardChange, Term, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
@@ -105,6 +105,12 @@ pub(super) struct Watcher {
     /// What a server is about to report that it has executed, and the last entry of each group of which that is known.
     executed: Option<Bytes>,
     known_to: Vec<Index>,
+    /// What each server has said of shards since it last reported its state: the next entry that it reports has done that.
+    moved: Vec<Vec<(u32, u64, ShardChange)>>,
+    /// Until when something was done to the world that may keep groups from talking to each other.
+    disturbed: Time,
+    /// What servers of different groups say to each other.
+    between_groups: Vec<Kind>,
 }
 
 impl Watcher {
@@ -113,7 +119,7 @@ impl Watcher {
         let nothing = vec![Index(0); plan.groups as usize];
         let follows = (0..servers).map(|n| (n > 0).then(|| system.clone().follow(NodeId(n as u32)))).collect();
         Watcher {
-            oracles: Oracles::new(plan, &*system),
+            oracles: Oracles::new(plan, &system),
             violation: None,
             mute: plan.mute.clone(),
             explains: system.explains(),
@@ -127,7 +133,7 @@ impl Watcher {
             served: nothing.clone(),
             traffic: Vec::new(),
             waiters: Vec::new(),
-            recorder: (record == Record::Everything).then(|| Recorder::new(system.clone(), plan.server_count())),
+            recorder: (record == Record::Everything).then(|| Recorder::new(system.clone(), plan)),
             facts: Vec::new(),
             history: History::default(),
             open: BTreeMap::new(),
@@ -139,6 +145,9 @@ impl Watcher {
             triggers: Triggers::new(plan, &*system),
             executed: None,
             known_to: nothing,
+            moved: vec![Vec::new(); servers],
+            disturbed: Time::ZERO,
+            between_groups: system.kinds(Part::ServiceRequest).to_vec(),
             system,
         }
     }
@@ -186,10 +195,16 @@ impl Watcher {
 
     fn state(&mut self, stamp: Stamp, group: GroupAt, node: NodeId, index: Index, digest: u64) {
         let known_to = &mut self.known_to[group.slot()];
-        let executed = self.executed.take().filter(|_| index > *known_to);
+        let is_first = index > *known_to;
         *known_to = index.max(*known_to);
-        if let Some(entry) = executed.and_then(|command| self.system.kv()?.explain(&command)) {
-            self.tell(stamp, group, &Fact::Executed { index, entry: &entry });
+        for (shard, config, change) in self.moved[node.slot()].drain(..).filter(|_| is_first) {
+            self.oracles.moves(group, index, (shard, config), &change);
+        }
+        let executed = self.executed.take().filter(|_| is_first);
+        let Place { group: number, .. } = group.place(index);
+        if let Some(entry) = executed.and_then(|command| self.system.kv()?.explain(number, &command)) {
+            let violation = self.oracles.executes(stamp, group, index, &entry);
+            violation.into_iter().for_each(|violation| self.violate(violation));
         }
         self.tell(stamp, group, &Fact::State { node, index, digest });
     }
@@ -198,7 +213,7 @@ impl Watcher {
         let Some(call) = self.call.take() else { return };
         let op = self.history.invoke(process, call, at(stamp));
         self.open.insert(process, op);
-        self.tell(stamp, GroupAt::FIRST, &Fact::Asks { client: process });
+        self.oracles.asks(process);
     }
 
     fn returned(&mut self, stamp: Stamp, process: u32) {
@@ -206,23 +221,14 @@ impl Watcher {
         let outcome = match outcome {
             Ok(told) => {
                 let call = self.history.operations[op.0].call.clone();
-                self.tell(stamp, GroupAt::FIRST, &Fact::Told { client: process, call: &call, told: &told });
+                let violation = self.oracles.is_told(stamp, process, &call, &told);
+                violation.into_iter().for_each(|violation| self.violate(violation));
                 Outcome::Ok { reply: told.reply, at: at(stamp) }
             }
             Err(Lost::Refused) => Outcome::Fail { at: at(stamp) },
             Err(Lost::Unknown) => Outcome::Unknown,
         };
         self.history.ret(op, outcome);
-    }
-
-    /// What servers say of shards.
-    fn take_in_shards(&mut self, stamp: Stamp, event: &Event) {
-        if self.ownership.is_news(event) {
-            self.shard_news.push((stamp.at, event.clone()));
-        }
-        if let Err(detail) = self.ownership.learn(event) {
-            self.violate(violated("shard-ownership", detail, stamp));
-        }
     }
 
     pub fn take_lines(&mut self) -> Vec<Line> {
@@ -302,6 +308,52 @@ impl Watcher {
         if self.explains { self.system.inspect(packet.kind, packet.direction, &packet.body) } else { None }
     }
 
+    /// A server says what has happened to it.
+    fn emitted(&mut self, stamp: Stamp, node: NodeId, event: &Event) {
+        self.tell_of(stamp, node, &Fact::Emitted { node, event });
+        if self.ownership.is_news(event) {
+            self.shard_news.push((stamp.at, event.clone()));
+        }
+        if let Err(detail) = self.ownership.learn(stamp.at, event) {
+            self.violate(violated("shard-ownership", detail, stamp));
+        }
+        if let Event::Shard { shard, config, change, .. } = event {
+            self.moved[node.slot()].push((*shard, *config, change.clone()));
+        }
+        if matches!(event, Event::Role { .. }) {
+            self.wake();
+        }
+    }
+
+    /// A copy of a shard may be kept for too long, now that this is seen.
+    fn look_for_what_is_left(&mut self, stamp: Stamp, view: &View<'_>) {
+        if let Some(detail) = self.ownership.left_behind(stamp.at, self.disturbed) {
+            if self.oracles.can_all_talk(view) {
+                self.violate(violated("shard-storage", detail, stamp));
+            }
+            self.disturbed = stamp.at;
+        }
+    }
+
+    /// Something may keep groups from talking to each other. What ends it is noted as well.
+    fn note_disturbance(&mut self, now: Time, seen: &Observed<'_>) {
+        let until = match seen {
+            Observed::Crashed { .. } | Observed::Booting { .. } => now,
+            Observed::Paused { .. } | Observed::Resumed { .. } => now,
+            Observed::Ordered { what: Command::StallDisk { span, .. } } => now + span.0,
+            Observed::Ordered { what: Command::TellWhenIdle { .. } } => return,
+            Observed::Ordered { .. } => now,
+            // Whoever has asked in vain asks again, and may wait for that.
+            Observed::Lost { packet, .. } | Observed::Sent { packet, sending: Sending::Lost(_) }
+                if self.between_groups.contains(&packet.kind) =>
+            {
+                now
+            }
+            _ => return,
+        };
+        self.disturbed = until.max(self.disturbed);
+    }
+
     /// Part of a server's disk, or all of it, may have become durable.
     fn disk_changed(&mut self, stamp: Stamp, node: NodeId, change: Change<'_>, view: &View<'_>) {
         let change = if self.cut.contains(node) { Change::Everything } else { change };
@@ -310,13 +362,23 @@ impl Watcher {
         let mut facts = std::mem::take(&mut self.facts);
         let outcome = follow.changed(&view.disk(node, Face::Durable), change, &mut facts);
         self.follows[node.slot()] = Some(follow);
+        let mut snapshot = None;
         for fact in facts.drain(..) {
+            if let DiskFact::Snapshot { index, content, .. } = &fact {
+                snapshot = Some((*index, content.len() as u64));
+            }
             if let Some(recorder) = &mut self.recorder {
                 recorder.durable(stamp, node, &fact);
             }
             self.tell_of(stamp, node, &Fact::Durable { node, fact: &fact });
         }
         self.facts = facts;
+        if let (Some((index, bytes)), Some(group)) = (snapshot, self.oracles.group_of(node)) {
+            let disk = view.disk(node, Face::Durable);
+            let all = disk.files().filter_map(|file| disk.read(file)).map(|content| content.len() as u64).sum();
+            let violation = self.oracles.holds(stamp, (group, node), index, [bytes, all]);
+            violation.into_iter().for_each(|violation| self.violate(violation));
+        }
         if let Err(why) = outcome
             && !self.damaged.contains(node)
         {
@@ -327,6 +389,7 @@ impl Watcher {
 
     fn booting(&mut self, stamp: Stamp, node: NodeId, view: &View<'_>) {
         self.applied[node.slot()].clear();
+        self.moved[node.slot()].clear();
         let was_pending = std::mem::take(&mut self.pending[node.slot()]) || view.has_pending(node);
         self.refused.remove(node);
         // Where nothing was pending and no power failed, the disk is what was followed so far, byte for byte.
@@ -427,6 +490,7 @@ impl Watcher {
             }
             _ => {}
         }
+        self.look_for_what_is_left(stamp, view);
         let words = if self.recorder.is_some() { self.words_of(seen) } else { None };
         if let Some(recorder) = &mut self.recorder {
             match words {
@@ -438,13 +502,7 @@ impl Watcher {
             }
         }
         match *seen {
-            Observed::Emitted { node, event } => {
-                self.tell_of(stamp, node, &Fact::Emitted { node, event });
-                self.take_in_shards(stamp, event);
-                if matches!(event, Event::Role { .. }) {
-                    self.wake();
-                }
-            }
+            Observed::Emitted { node, event } => self.emitted(stamp, node, event),
             Observed::Idle { node } => self.tell_of(stamp, node, &Fact::Idle { node }),
             Observed::Disk { node, act: DiskAct::Truncate, .. } => self.cut.insert(node),
             Observed::Disk { node, act: DiskAct::Sync, file, .. } if self.is_server(node) => {
@@ -480,6 +538,7 @@ impl Hook for Watcher {
         if !self.triggers.are_none() {
             self.triggers.look(stamp, seen);
         }
+        self.note_disturbance(stamp.at, seen);
         self.take_in(stamp, seen, world, orders);
         if self.violation.is_some() {
             orders.push(Command::End);

@@ -5,22 +5,28 @@
 //! that it names, all keys of a scan of the same one. Together with the order of the entries that answers name, each
 //! behind all that anybody was told of before it was asked for, this is linearizability with the log for a witness. The
 //! search for any order at all, which knows nothing of logs, is made besides.
+//!
+//! Of several groups each may be a store by itself. Or shards of one store move between them: then each shard has a map of
+//! its own that goes where it goes, and an answer must come from whoever had the shard behind the entry that it names. So this
+//! is no invariant of one group but one of all of them together.
 
-use super::reference::Reference;
-use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
-use crate::history::{Call, Reply};
-use crate::kv::{Entry, Told};
-use labrpc::Index;
+use super::kept::Kept;
+use super::reference::Point;
+use super::stores::{Store, StoreId};
+use super::{Card, Needs, Verdict, When};
+use crate::history::{Call, Key, Reply};
+use crate::kv::{Entry, Place, Told};
+use labrpc::{Index, ShardChange};
 use std::collections::BTreeMap;
 
-static CARD: Card = Card {
+pub(super) static CARD: Card = Card {
     id: "ack-honest",
     property: "An answer names an entry of the log that is this operation, executed once with that result; a read shows \
                the state behind an entry that is no older than anything that was acknowledged before it was asked for",
     source: "§8; thesis 6.3 and 6.4",
     lesson: "An acknowledgement is a promise about the log. Ask what the server knew of the entry when it answered: \
              that it is committed, that it is this client's, that it was executed for the first time.",
-    watches: &[Sort::Executed, Sort::Asks, Sort::Told],
+    watches: &[],
     when: When::Before,
     needs: Needs::Log,
 };
@@ -28,112 +34,223 @@ static CARD: Card = Card {
 /// An executed entry.
 struct Executed {
     call: Call,
+    /// When that was in the life of its store. None: the group did not have it.
+    at: Option<Point>,
+    /// What it came to there.
     reply: Option<Reply>,
     /// Somebody was told of it.
     told: bool,
 }
 
-/// See the card.
-#[derive(Default)]
-pub struct AckHonest {
-    reference: Reference,
-    executed: BTreeMap<Index, Executed>,
-    /// Operations, by their own names, and where they were executed.
-    by: BTreeMap<[u64; 2], Index>,
-    /// The last entry that any client was told of.
-    told: Index,
-    /// That of when each client asked.
-    asked: BTreeMap<u32, Index>,
+/// Up to where anybody was told: in each log, and of each store.
+#[derive(Clone, Debug, Default)]
+struct Floors {
+    logs: BTreeMap<u32, Index>,
+    stores: BTreeMap<StoreId, Point>,
 }
 
-impl Invariant for AckHonest {
-    fn card(&self) -> &'static Card {
-        &CARD
+impl Floors {
+    fn rise(&mut self, place: Place, store: StoreId, at: Point) {
+        let log = self.logs.entry(place.group).or_default();
+        *log = place.index.max(*log);
+        let store = self.stores.entry(store).or_default();
+        *store = at.max(*store);
     }
 
-    fn before(&mut self, known: &Known, fact: &Fact<'_>) -> Verdict {
-        match *fact {
-            Fact::Executed { index, entry } if known.explains_log => self.executes(index, entry),
-            Fact::Asks { client } => {
-                self.asked.insert(client, self.told);
-                Ok(())
-            }
-            // Of a log that nobody explains nothing is known.
-            Fact::Told { client, call, told } if known.explains_log => self.is_told(known, client, call, told),
-            _ => Ok(()),
-        }
+    /// How far an entry is above them: not at all, on one of them, or above both.
+    fn compare(&self, place: Place, store: StoreId, at: Point) -> std::cmp::Ordering {
+        let log = place.index.cmp(&self.logs.get(&place.group).copied().unwrap_or_default());
+        log.min(at.cmp(&self.stores.get(&store).copied().unwrap_or_default()))
     }
+}
+
+/// Which shard a key is of, if shards move.
+pub type ShardOf = Box<dyn Fn(&Key) -> Option<u32> + Send>;
+
+/// See the card.
+pub struct AckHonest {
+    /// How many groups there are.
+    groups: u32,
+    shard_of: ShardOf,
+    stores: BTreeMap<StoreId, Store>,
+    executed: BTreeMap<Place, Executed>,
+    /// Where each operation was executed; where each group is a store by itself, in each.
+    by: BTreeMap<(Option<u32>, [u64; 2]), Place>,
+    told: Floors,
+    /// That of when each client asked.
+    asked: BTreeMap<u32, Floors>,
+    /// What the groups have to keep for all of this, where shards move.
+    pub kept: Kept,
 }
 
 impl AckHonest {
-    fn executes(&mut self, index: Index, Entry { by, call }: &Entry) -> Verdict {
-        if let Some(first) = self.by.insert(*by, index) {
-            return Err(format!("the operation that was executed at {first} is executed again at {index}"));
+    /// Of so many groups, none of which has done anything yet.
+    pub fn new(groups: u32, shard_of: ShardOf) -> AckHonest {
+        let (stores, executed, by, told, asked, kept) = Default::default();
+        AckHonest { groups, shard_of, stores, executed, by, told, asked, kept }
+    }
+
+    /// The store of a key, as a group speaks of it.
+    fn store_of(&self, key: &Key, group: u32) -> StoreId {
+        (self.shard_of)(key).map_or(StoreId::Group(group), StoreId::Shard)
+    }
+
+    fn store(&mut self, id: StoreId) -> &mut Store {
+        self.stores.entry(id).or_insert_with(|| Store::new(id))
+    }
+
+    /// An entry, in words.
+    fn named(&self, Place { group, index }: Place) -> String {
+        if self.groups == 1 { index.to_string() } else { format!("{index} of group {group}") }
+    }
+
+    /// Something happens to a shard with this entry.
+    pub fn moves(&mut self, place: Place, shard: u32, config: u64, change: &ShardChange) {
+        self.store(StoreId::Shard(shard)).changes(place, change);
+        let AckHonest { stores, kept, .. } = self;
+        kept.moves(place, (shard, config), change, |shard| size(stores, shard));
+    }
+
+    /// An operation is executed. Told once for each entry, of the first server that comes there, in order.
+    pub fn executes(&mut self, place: Place, Entry { by, call }: &Entry) -> Verdict {
+        let id = self.store_of(call.key(), place.group);
+        let apart = matches!(id, StoreId::Group(_)).then_some(place.group);
+        if let Some(first) = self.by.insert((apart, *by), place) {
+            let (first, again) = (self.named(first), self.named(place));
+            return Err(format!("the operation that was executed at {first} is executed again at {again}"));
         }
-        let reply = self.reference.execute(index, call);
-        self.executed.insert(index, Executed { call: call.clone(), reply, told: false });
+        let store = self.store(id);
+        let at = store.now(place);
+        let reply = at.and_then(|at| store.execute(at, by[0], call));
+        self.executed.insert(place, Executed { call: call.clone(), at, reply, told: false });
+        if let StoreId::Shard(_) = id {
+            let AckHonest { stores, kept, .. } = self;
+            kept.grows(place, |shard| size(stores, shard));
+        }
         Ok(())
     }
 
-    fn is_told(&mut self, known: &Known, client: u32, call: &Call, Told { reply, index }: &Told) -> Verdict {
-        let index = index.ok_or("an answer does not say which entry of the log it comes from")?;
-        let floor = self.asked.get(&client).copied().unwrap_or_default();
-        if index > Index(0) && known.state(index).is_none() {
-            return Err(format!("client {client} is told of {index}, which no server has applied"));
+    /// A client asks for something.
+    pub fn asks(&mut self, client: u32) {
+        self.asked.insert(client, self.told.clone());
+    }
+
+    /// It has an answer. `applied` knows whether any server has come as far as an entry.
+    pub fn is_told(
+        &mut self,
+        client: u32,
+        call: &Call,
+        Told { reply, places }: &Told,
+        applied: impl Fn(Place) -> bool,
+    ) -> Verdict {
+        let asked = self.asked.get(&client).cloned().unwrap_or_default();
+        if let Some(place) = places.iter().find(|place| !applied(**place)) {
+            return Err(format!("client {client} is told of {}, which no server has applied", self.named(*place)));
         }
-        match call {
-            Call::Get { key } => {
-                not_older(client, index, floor)?;
-                let (value, version) = self.reference.get(key, index);
-                let Reply::Value { value: told, version: of } = reply else { return Err(nonsense(client, call)) };
-                if told.as_deref() != value || (*of != 0 && *of != version) {
-                    return Err(format!("client {client} is told what its key does not hold after {index}"));
-                }
-            }
-            Call::Scan { prefix, .. } => {
-                not_older(client, index, floor)?;
-                let Reply::Entries { items, more, .. } = reply else { return Err(nonsense(client, call)) };
-                let mut expected = self.reference.scan(prefix, index);
-                let same = items.iter().all(|(key, value, _)| expected.next() == Some((key, value)));
-                if !same || *more != expected.next().is_some() {
-                    return Err(format!(
-                        "client {client} is told of keys that are not all as they were after {index}"
-                    ));
-                }
-            }
-            _ => return self.write_is_told(client, call, reply, index, floor),
+        if let Call::Scan { prefix, .. } = call {
+            return self.scan_is_told(client, (call, prefix), reply, places, &asked);
         }
-        self.told = self.told.max(index);
+        let &[place] = &places[..] else {
+            return Err("an answer does not say which entry of the log it comes from".into());
+        };
+        if !matches!(call, Call::Get { .. }) {
+            return self.write_is_told(client, call, reply, place, &asked);
+        }
+        let key = call.key();
+        let id = self.store_of(key, place.group);
+        let at = self.read_at(client, id, place, &asked)?;
+        let (value, version) = self.store(id).reference.get(key, at);
+        let Reply::Value { value: told, version: of } = reply else { return Err(nonsense(client, call)) };
+        if told.as_deref() != value || (*of != 0 && *of != version) {
+            let place = self.named(place);
+            return Err(format!("client {client} is told what its key does not hold after {place}"));
+        }
+        self.told.rise(place, id, at);
         Ok(())
     }
 
-    fn write_is_told(&mut self, client: u32, call: &Call, reply: &Reply, index: Index, floor: Index) -> Verdict {
-        let Some(executed) = self.executed.get_mut(&index).filter(|executed| executed.call == *call) else {
+    /// What point of a store a read names, if it may be read there.
+    fn read_at(&mut self, client: u32, id: StoreId, place: Place, asked: &Floors) -> Result<Point, String> {
+        let Some(at) = self.store(id).point(place) else {
+            return Err(self.not_there(client, place));
+        };
+        if asked.compare(place, id, at).is_lt() {
+            let why = "older than what somebody was told of before it asked";
+            return Err(format!("client {client} reads as of {}, {why}", self.named(place)));
+        }
+        Ok(at)
+    }
+
+    fn not_there(&self, client: u32, place: Place) -> String {
+        format!("client {client} is told of {}, behind which the group does not have that shard", self.named(place))
+    }
+
+    /// Each shard is read at one point, and what is not a shard's is read at one point altogether.
+    fn scan_is_told(
+        &mut self,
+        client: u32,
+        (call, prefix): (&Call, &Key),
+        reply: &Reply,
+        places: &[Place],
+        asked: &Floors,
+    ) -> Verdict {
+        let Reply::Entries { items, more, .. } = reply else { return Err(nonsense(client, call)) };
+        let of_shards = (self.shard_of)(prefix).is_some();
+        if places.is_empty() || !of_shards && places.len() > 1 {
+            return Err("a scan does not say which entries it comes from".into());
+        }
+        let mut read = Vec::new();
+        for (nth, place) in (0..).zip(places) {
+            let id = if of_shards { StoreId::Shard(nth) } else { StoreId::Group(place.group) };
+            read.push((id, *place, self.read_at(client, id, *place, asked)?));
+        }
+        let left_out = |id: &StoreId| of_shards && read.iter().all(|(read, ..)| read != id);
+        if let Some(id) = self.stores.keys().find(|id| left_out(id)) {
+            return Err(format!("client {client} is told of all keys, and {id:?} was left out"));
+        }
+        let of_one = |(id, _, at): &(StoreId, Place, Point)| {
+            self.stores[id].reference.scan(prefix, *at).take(items.len() + 1).collect::<Vec<_>>()
+        };
+        let mut expected: Vec<(&Key, &[u8])> = read.iter().flat_map(of_one).collect();
+        expected.sort_unstable();
+        let mut expected = expected.into_iter();
+        let same = items.iter().all(|(key, value, _)| expected.next() == Some((key, value)));
+        if !same || *more != expected.next().is_some() {
+            let places: Vec<String> = places.iter().map(|place| self.named(*place)).collect();
+            let places = places.join(", ");
+            return Err(format!("client {client} is told of keys that are not all as they were after {places}"));
+        }
+        read.into_iter().for_each(|(id, place, at)| self.told.rise(place, id, at));
+        Ok(())
+    }
+
+    fn write_is_told(&mut self, client: u32, call: &Call, reply: &Reply, place: Place, asked: &Floors) -> Verdict {
+        let (id, named) = (self.store_of(call.key(), place.group), self.named(place));
+        let not_there = self.not_there(client, place);
+        let Some(executed) = self.executed.get_mut(&place).filter(|executed| executed.call == *call) else {
             return Err(format!(
-                "client {client} is told of {index}, where something else was executed, or nothing"
+                "client {client} is told of {named}, where something else was executed, or nothing"
             ));
         };
         if std::mem::replace(&mut executed.told, true) {
-            return Err(format!("client {client} is told of {index}, which another operation was told of"));
+            return Err(format!("client {client} is told of {named}, which another operation was told of"));
         }
-        if index <= floor {
-            let why = "which somebody was told of before it asked";
-            return Err(format!("client {client} is told of {index}, not behind {floor}, {why}"));
+        let Some(at) = executed.at else { return Err(not_there) };
+        if asked.compare(place, id, at).is_le() {
+            let why = "not behind what somebody was told of before it asked";
+            return Err(format!("client {client} is told of {named}, {why}"));
         }
         if executed.reply.as_ref() != Some(reply) {
-            return Err(format!("client {client} is told {reply:?}; {index} came to {:?}", executed.reply));
+            return Err(format!("client {client} is told {reply:?}; {named} came to {:?}", executed.reply));
         }
-        self.told = self.told.max(index);
+        self.told.rise(place, id, at);
         Ok(())
     }
 }
 
-fn not_older(client: u32, index: Index, floor: Index) -> Verdict {
-    if index < floor {
-        let why = "which somebody was told of before it asked";
-        return Err(format!("client {client} reads as of {index}, older than {floor}, {why}"));
-    }
-    Ok(())
+/// What a shard takes now.
+fn size(stores: &BTreeMap<StoreId, Store>, shard: u32) -> u64 {
+    stores.get(&StoreId::Shard(shard)).map_or(0, Store::bytes)
 }
 
 fn nonsense(client: u32, call: &Call) -> String {
@@ -141,112 +258,5 @@ fn nonsense(client: u32, call: &Call) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::testing::{Story, node};
-    use super::*;
-    use bytes::Bytes;
-
-    fn append(value: &'static str) -> Call {
-        Call::Append { key: "k".into(), value: value.into() }
-    }
-
-    struct Service(Story<AckHonest>);
-
-    impl Service {
-        fn new() -> Service {
-            let mut story = Story::new(1, AckHonest::default());
-            story.known.explains_log = true;
-            Service(story)
-        }
-
-        /// An entry is executed; without a call, it does nothing.
-        fn executes(&mut self, index: u64, seq: u64, call: Option<Call>) -> Verdict {
-            let index = Index(index);
-            let entry = call.map(|call| Entry { by: [1, seq], call });
-            entry.map_or(Ok(()), |entry| self.0.tell(&Fact::Executed { index, entry: &entry }))?;
-            self.0.tell(&Fact::State { node: node(1), index, digest: 0 })
-        }
-
-        fn asks(&mut self, client: u32) {
-            self.0.tell(&Fact::Asks { client }).unwrap();
-        }
-
-        fn told(&mut self, client: u32, call: &Call, reply: Reply, index: u64) -> Verdict {
-            let told = Told { reply, index: Some(Index(index)) };
-            self.0.tell(&Fact::Told { client, call, told: &told })
-        }
-    }
-
-    const WRITTEN: Reply = Reply::Written { version: 1 };
-
-    #[test]
-    fn an_operation_is_executed_once() {
-        let mut service = Service::new();
-        assert_eq!(service.executes(1, 1, Some(append("a"))), Ok(()));
-        assert!(service.executes(2, 1, Some(append("a"))).unwrap_err().contains("again"));
-    }
-
-    #[test]
-    fn a_write_is_acknowledged_for_what_it_did() {
-        let mut service = Service::new();
-        (1..=3).for_each(|client| service.asks(client));
-        service.executes(1, 1, Some(append("a"))).unwrap();
-        service.executes(2, 2, None).unwrap();
-        assert!(service.told(1, &append("a"), WRITTEN, 3).unwrap_err().contains("no server"));
-        assert!(service.told(1, &append("a"), WRITTEN, 2).unwrap_err().contains("nothing"));
-        assert!(service.told(1, &append("b"), WRITTEN, 1).unwrap_err().contains("something else"));
-        assert_eq!(service.told(1, &append("a"), WRITTEN, 1), Ok(()));
-        assert!(service.told(2, &append("a"), WRITTEN, 1).unwrap_err().contains("another"));
-        let mut service = Service::new();
-        service.asks(1);
-        service.executes(1, 1, Some(append("a"))).unwrap();
-        assert!(service.told(1, &append("a"), Reply::Written { version: 2 }, 1).unwrap_err().contains("came to"));
-    }
-
-    #[test]
-    fn nobody_is_told_of_what_is_older_than_what_was_told_before() {
-        let mut service = Service::new();
-        service.asks(1);
-        service.executes(1, 1, Some(append("a"))).unwrap();
-        service.executes(2, 2, Some(append("b"))).unwrap();
-        assert_eq!(service.told(1, &append("b"), Reply::Written { version: 2 }, 2), Ok(()));
-        service.asks(2);
-        let get = Call::Get { key: "k".into() };
-        let value = |value: &'static str, version| Reply::Value { value: Some(value.into()), version };
-        assert!(service.told(2, &get, value("a", 1), 1).unwrap_err().contains("older"));
-        assert!(service.told(2, &append("a"), WRITTEN, 1).unwrap_err().contains("not behind"));
-        assert_eq!(service.told(2, &get, value("ab", 2), 2), Ok(()));
-    }
-
-    #[test]
-    fn a_read_is_of_the_state_that_it_names() {
-        let mut service = Service::new();
-        service.asks(1);
-        service.executes(1, 1, Some(append("a"))).unwrap();
-        service.executes(2, 2, Some(Call::Put { key: "l".into(), value: "z".into() })).unwrap();
-        let get = Call::Get { key: "k".into() };
-        assert!(service.told(1, &get, Reply::Value { value: None, version: 0 }, 1).is_err());
-        assert!(service.told(1, &get, Reply::Value { value: Some("a".into()), version: 2 }, 1).is_err());
-        assert!(service.told(1, &get, WRITTEN, 1).unwrap_err().contains("asked for"));
-        let scan = Call::Scan { prefix: Bytes::new(), limit: 10 };
-        let entries = |keys: &[(&'static str, &'static str)], more| {
-            let items = keys.iter().map(|(key, value)| (Bytes::from(*key), Bytes::from(*value), 0));
-            Reply::Entries { items: items.collect(), more, index: 0 }
-        };
-        let all = [("k", "a"), ("l", "z")];
-        assert_eq!(service.told(1, &scan, entries(&all, false), 2), Ok(()));
-        assert_eq!(service.told(1, &scan, entries(&all[..1], true), 2), Ok(()));
-        service.asks(3);
-        assert!(service.told(3, &scan, entries(&all[..1], false), 2).is_err(), "there are more");
-        assert!(service.told(3, &scan, entries(&all, true), 2).is_err(), "there are no more");
-        assert!(service.told(4, &scan, entries(&all, false), 1).is_err(), "one of them is from later");
-    }
-
-    #[test]
-    fn where_nobody_explains_the_log_nothing_is_said() {
-        let mut service = Service::new();
-        service.0.known.explains_log = false;
-        service.asks(1);
-        assert_eq!(service.told(1, &append("a"), WRITTEN, 9), Ok(()));
-    }
-}
+#[path = "ack_honest_tests.rs"]
+mod tests;

@@ -4,11 +4,15 @@
 //! its servers and no others. A fact goes to the group of the server that it is about; a message that is sent to that
 //! of its sender, one that arrives to that of its receiver, and where that end is a client, to that of the other.
 
-use super::{Fact, Known, MARKS, Oracle, Violation};
-use crate::plan::Plan;
+use super::ack_honest::{self, AckHonest};
+use super::{Fact, Known, MARKS, Oracle, Verdict, Violation, violated};
+use crate::history::{Call, Key};
+use crate::kv::{Entry, Place, Told};
+use crate::plan::{Client, Plan};
 use crate::raft::RaftSystem;
-use labrpc::sim::{NodeSet, Packet, Stamp};
-use labrpc::{NodeId, Time};
+use labrpc::sim::{NodeSet, Packet, Stamp, View};
+use labrpc::{Index, NodeId, ShardChange, Time};
+use std::sync::Arc;
 
 /// Which of the groups.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,6 +25,11 @@ impl GroupAt {
     /// Where it stands among the groups, from 0.
     pub fn slot(self) -> usize {
         self.0
+    }
+
+    /// An entry of its log.
+    pub fn place(self, index: Index) -> Place {
+        Place { group: self.0 as u32 + 1, index }
     }
 
     /// As a word of a report.
@@ -100,15 +109,30 @@ pub struct Oracles {
     counts: Counts,
     /// Clients of a key/value service.
     clients: u32,
+    /// What they are told, held against all logs. None: the service does not explain its log.
+    answers: Option<AckHonest>,
+    /// After how many bytes of the log a snapshot is due.
+    threshold: u64,
+    /// There are answers that cannot be held against any log.
+    unexplained: bool,
     /// When the last fact was told.
     pub stamp: Stamp,
 }
 
 impl Oracles {
     /// The oracles for one run of that system.
-    pub fn new(plan: &Plan, system: &dyn RaftSystem) -> Oracles {
+    pub fn new(plan: &Plan, system: &Arc<dyn RaftSystem>) -> Oracles {
+        let explains = system.kv().is_some_and(|kv| kv.explains());
+        let wanted = !plan.mute.iter().any(|mute| mute == ack_honest::CARD.id);
+        let has_clients = system.kv().is_some() && plan.clients.iter().any(Client::is_kv);
+        let of_keys = system.clone();
+        let knobs = plan.knobs.clone();
+        let shard_of = move |key: &Key| of_keys.kv()?.shard_of(&knobs, key);
         Oracles {
-            groups: (1..=plan.groups).map(|group| Oracle::new(plan, group, system)).collect(),
+            threshold: plan.knobs.snapshot_bytes.map_or(0, u64::from),
+            answers: explains.then(|| AckHonest::new(plan.groups, Box::new(shard_of))),
+            unexplained: has_clients && wanted && !explains,
+            groups: (1..=plan.groups).map(|group| Oracle::new(plan, group, &**system)).collect(),
             counts: Counts { servers: plan.servers, groups: vec![Count::default(); plan.groups as usize] },
             clients: plan.clients.iter().filter(|client| client.is_kv()).count() as u32,
             stamp: Stamp { at: Time::ZERO, nth: 0 },
@@ -166,6 +190,67 @@ impl Oracles {
         self.learn(self.group_of_ends(packet.to, packet.from), stamp, fact)
     }
 
+    /// What keeps answers and logs apart, if something does.
+    fn judged(&self, verdict: Option<Verdict>) -> Option<Violation> {
+        Some(Violation::of(&ack_honest::CARD, verdict?.err()?, self.stamp))
+    }
+
+    /// Something happens to a shard with an entry of a group's log. This and [`Oracles::executes`] are told once for each entry,
+    /// when the first server has applied it.
+    pub fn moves(&mut self, group: GroupAt, index: Index, (shard, config): (u32, u64), change: &ShardChange) {
+        if let Some(answers) = &mut self.answers {
+            answers.moves(group.place(index), shard, config, change);
+        }
+    }
+
+    /// A snapshot of so many bytes is durable on a server's disk, on which there are so many in all.
+    pub fn holds(
+        &mut self,
+        stamp: Stamp,
+        (group, node): (GroupAt, NodeId),
+        index: Index,
+        [snapshot, disk]: [u64; 2],
+    ) -> Option<Violation> {
+        let kept = &mut self.answers.as_mut()?.kept;
+        let detail = kept.holds(node, group.place(index), snapshot, disk, self.threshold).err()?;
+        Some(self.named(group.0, violated("shard-storage", detail, stamp)))
+    }
+
+    /// A client's operation is executed.
+    pub fn executes(&mut self, stamp: Stamp, group: GroupAt, index: Index, entry: &Entry) -> Option<Violation> {
+        self.stamp = stamp;
+        let verdict = self.answers.as_mut().map(|answers| answers.executes(group.place(index), entry));
+        self.judged(verdict)
+    }
+
+    /// A client of a key/value service asks for something.
+    pub fn asks(&mut self, client: u32) {
+        if let Some(answers) = &mut self.answers {
+            answers.asks(client);
+        }
+    }
+
+    /// It has an answer.
+    pub fn is_told(&mut self, stamp: Stamp, client: u32, call: &Call, told: &Told) -> Option<Violation> {
+        self.stamp = stamp;
+        let groups = &self.groups;
+        let applied = |Place { group, index }: Place| {
+            let oracle = group.checked_sub(1).and_then(|at| groups.get(at as usize));
+            oracle.is_some_and(|oracle| index == Index(0) || oracle.known.state(index).is_some())
+        };
+        let verdict = self.answers.as_mut().map(|answers| answers.is_told(client, call, told, applied));
+        self.judged(verdict)
+    }
+
+    /// Whether all servers of all groups run and can talk to each other, and no rule says otherwise.
+    pub fn can_all_talk(&self, view: &View<'_>) -> bool {
+        let servers: Vec<NodeId> =
+            self.groups.iter().flat_map(|oracle| oracle.known.servers()).map(|(node, _)| node).collect();
+        let runs = |node: &NodeId| view.is_up(*node) && !view.is_paused(*node);
+        let talks = |from: &NodeId| servers.iter().all(|to| view.is_linked(*from, *to));
+        !view.has_rules() && servers.iter().all(|node| runs(node) && talks(node))
+    }
+
     /// The run is over, in which so many messages were sent in all.
     pub fn at_end(&mut self, stamp: Stamp, messages: u64) -> Option<Violation> {
         let (work, alone) = (self.commits(), self.groups.len() == 1);
@@ -204,7 +289,7 @@ impl Oracles {
 
     /// Checks that could not be made in some group, since the implementation does not tell enough.
     pub fn not_checked(&self, explains: bool) -> Vec<&'static str> {
-        let mut missing = Vec::new();
+        let mut missing: Vec<_> = self.unexplained.then_some(ack_honest::CARD.id).into_iter().collect();
         for id in self.groups.iter().flat_map(|oracle| oracle.not_checked(explains)) {
             if !missing.contains(&id) {
                 missing.push(id);

@@ -5,8 +5,6 @@
 //! and never from what the server says.
 
 use super::log::{LogView, command_hash, extend_chain, hash_of};
-use crate::history::Call;
-use crate::kv::{Entry, Told};
 use crate::raft::{DiskFact, Summary, WireFacts};
 use labrpc::sim::{Packet, Stamp};
 use labrpc::{Event, Index, NodeId, Role, Term, Time};
@@ -76,27 +74,6 @@ pub enum Fact<'a> {
         index: Index,
         /// The digest of the state.
         digest: u64,
-    },
-    /// A server has executed a client's operation. Told once for each entry, of the first that came there.
-    Executed {
-        /// Where the operation stands in the log.
-        index: Index,
-        /// The operation.
-        entry: &'a Entry,
-    },
-    /// A client of a key/value service asks for something.
-    Asks {
-        /// Who.
-        client: u32,
-    },
-    /// It has an answer.
-    Told {
-        /// Who.
-        client: u32,
-        /// What it asked for.
-        call: &'a Call,
-        /// What it is told.
-        told: &'a Told,
     },
     /// A client was told that its command is committed.
     Acked {
@@ -186,12 +163,6 @@ pub enum Sort {
     Restored,
     /// [`Fact::State`].
     State,
-    /// [`Fact::Executed`].
-    Executed,
-    /// [`Fact::Asks`].
-    Asks,
-    /// [`Fact::Told`].
-    Told,
     /// [`Fact::Acked`].
     Acked,
     /// [`Fact::Read`].
@@ -242,9 +213,6 @@ impl Fact<'_> {
             Fact::Applied { .. } => Sort::Applied,
             Fact::Restored { .. } => Sort::Restored,
             Fact::State { .. } => Sort::State,
-            Fact::Executed { .. } => Sort::Executed,
-            Fact::Asks { .. } => Sort::Asks,
-            Fact::Told { .. } => Sort::Told,
             Fact::Acked { .. } => Sort::Acked,
             Fact::Read { .. } => Sort::Read,
             Fact::Booting { .. } => Sort::Booting,
@@ -333,8 +301,6 @@ pub struct Known {
     pub emits: bool,
     /// Whether the servers have a state machine of their own.
     pub own_state: bool,
-    /// Of a key/value service: whether it explains its log.
-    pub explains_log: bool,
     /// Of those that have: the digest of the state at each index, as the first of them had it.
     states: BTreeMap<Index, u64>,
 }
@@ -367,7 +333,6 @@ impl Known {
             leaders: BTreeMap::new(),
             emits: false,
             own_state: false,
-            explains_log: false,
             states: BTreeMap::new(),
         }
     }

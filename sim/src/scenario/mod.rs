@@ -32,6 +32,8 @@ pub enum Need {
     Kinds,
     /// That it says which messages are the answers to these.
     Replies,
+    /// That it says which messages go between groups.
+    Service,
     /// That it hands leadership over.
     Transfer,
     /// That it confirms reads.
@@ -48,6 +50,7 @@ impl Need {
             Need::Snapshots => abilities.snapshots,
             Need::Kinds => tells([Part::VoteRequest, Part::Append]) && tells_of(Part::Install),
             Need::Replies => tells([Part::VoteReply, Part::AppendReply]) && tells_of(Part::InstallReply),
+            Need::Service => tells([Part::ServiceRequest, Part::ServiceReply]),
             Need::Transfer => abilities.transfer,
             Need::Reads => abilities.reads,
         }
@@ -59,6 +62,7 @@ impl Need {
             Need::Snapshots => "snapshots",
             Need::Kinds => "the kinds of requests",
             Need::Replies => "the kinds of answers",
+            Need::Service => "the kinds of messages between groups",
             Need::Transfer => "leadership transfer",
             Need::Reads => "confirmed reads",
         }

@@ -5,8 +5,9 @@
 //! It is made once; it is frozen by whoever serves it; it goes on as it was frozen, sessions and all, somewhere; and
 //! the frozen copy goes when, and only when, it has arrived.
 
-use labrpc::{Event, ShardChange};
+use labrpc::{Event, ShardChange, Time};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// What of a frozen copy is known.
 #[derive(Clone, Debug)]
@@ -14,8 +15,8 @@ struct Copy {
     hash: u64,
     /// Somebody waits for it.
     wanted: bool,
-    /// Somebody else has it.
-    arrived: bool,
+    /// When somebody else had it.
+    arrived: Option<Time>,
     /// It is gone.
     deleted: bool,
 }
@@ -33,9 +34,16 @@ pub struct Ownership {
     /// Who serves them.
     serves: BTreeMap<u32, u64>,
     frozen: BTreeMap<CopyId, Copy>,
+    /// Copies that have arrived and are kept, and since when the oldest of them.
+    left: BTreeMap<CopyId, Time>,
+    oldest: Option<Time>,
     /// What was said: of which group, which shard, with which configuration, what.
     said: BTreeMap<(u64, u32, u64, &'static str), ShardChange>,
 }
+
+/// How long a copy may be kept when it has arrived, while all servers run, can talk to each other, and nothing of what groups
+/// say to each other is lost.
+const MOST_KEPT: Duration = Duration::from_secs(4);
 
 /// Fine, or what is wrong.
 type Verdict = Result<(), String>;
@@ -52,10 +60,13 @@ impl Ownership {
         }
     }
 
-    /// A server says something.
-    pub fn learn(&mut self, event: &Event) -> Verdict {
+    /// A server says something, now.
+    pub fn learn(&mut self, now: Time, event: &Event) -> Verdict {
         match event {
             Event::ConfigAdopted { group, config } => self.adopts(*group, *config),
+            Event::ConfigRefused { group, config, why } => {
+                Err(format!("group {group} cannot follow configuration {config}: {why}"))
+            }
             Event::Shard { group, shard, config, change } => {
                 let key = (*group, *shard, *config, event.name());
                 match self.said.get(&key) {
@@ -65,7 +76,9 @@ impl Ownership {
                     )),
                     None => {
                         self.said.insert(key, change.clone());
-                        self.changes(*group, *shard, *config, change)
+                        let verdict = self.changes(now, (*group, *config, *shard), change);
+                        self.oldest = self.left.values().min().copied();
+                        verdict
                     }
                 }
             }
@@ -82,7 +95,8 @@ impl Ownership {
         Ok(())
     }
 
-    fn changes(&mut self, group: u64, shard: u32, config: u64, change: &ShardChange) -> Verdict {
+    fn changes(&mut self, now: Time, id: CopyId, change: &ShardChange) -> Verdict {
+        let (group, config, shard) = id;
         let serves = self.serves.get(&shard).copied();
         match change {
             ShardChange::Created => {
@@ -101,36 +115,42 @@ impl Ownership {
                     ));
                 }
                 self.serves.remove(&shard);
-                self.frozen.insert(
-                    (group, config, shard),
-                    Copy { hash: *hash, wanted: to.is_some(), arrived: false, deleted: false },
-                );
+                self.frozen.insert(id, Copy { hash: *hash, wanted: to.is_some(), arrived: None, deleted: false });
             }
             ShardChange::Installed { from, frozen, hash } => {
                 let what = format!("group {group} installs shard {shard} with configuration {config}");
                 if serves.is_some() {
                     return Err(format!("{what}; {}", whose(serves)));
                 }
-                let Some(copy) = self.frozen.get_mut(&(*from, *frozen, shard)) else {
+                let of = (*from, *frozen, shard);
+                let Some(copy) = self.frozen.get_mut(&of) else {
                     return Err(format!(
                         "{what}, from group {from}, which has not frozen it with configuration {frozen}"
                     ));
                 };
-                if copy.deleted || copy.arrived {
+                if copy.deleted || copy.arrived.is_some() {
                     return Err(format!("{what}, from a copy of group {from} that was used before"));
                 }
                 if copy.hash != *hash {
                     return Err(format!("{what}, and it is not what group {from} froze, sessions included"));
                 }
-                copy.arrived = true;
+                copy.arrived = Some(now);
                 // Whoever gets back what it froze itself serves that very copy.
                 copy.deleted = group == *from;
+                if !copy.deleted {
+                    self.left.insert(of, now);
+                }
                 self.serves.insert(shard, group);
             }
+            ShardChange::Unreadable { from, frozen } => {
+                return Err(format!(
+                    "group {group} cannot read what came from group {from}, which froze shard {shard} with configuration {frozen}"
+                ));
+            }
             ShardChange::Deleted => {
-                let copy = self.frozen.get_mut(&(group, config, shard));
-                match copy {
-                    Some(copy) if copy.arrived => copy.deleted = true,
+                self.left.remove(&id);
+                match self.frozen.get_mut(&id) {
+                    Some(copy) if copy.arrived.is_some() => copy.deleted = true,
                     _ => {
                         return Err(format!(
                             "group {group} deletes what it froze of shard {shard} with configuration {config}, and nobody has it"
@@ -142,12 +162,27 @@ impl Ownership {
         Ok(())
     }
 
+    /// A copy that has arrived and is kept nevertheless, for longer than it may be where all could talk to each other since a
+    /// certain time.
+    pub fn left_behind(&self, now: Time, since: Time) -> Option<String> {
+        let too_long = |arrived: Time| now.since(arrived.max(since)) > MOST_KEPT;
+        if !self.oldest.is_some_and(too_long) {
+            return None;
+        }
+        let ((group, config, shard), arrived) = self.left.iter().find(|(_, arrived)| too_long(**arrived))?;
+        let kept = now.since((*arrived).max(since));
+        Some(format!(
+            "what group {group} froze of shard {shard} with configuration {config} has arrived, and is kept for {kept:?} though \
+             nothing was in the way of its deletion"
+        ))
+    }
+
     /// What keeps shards from being where they should, or copies from being gone, if anything does.
     pub fn unsettled(&self) -> Option<String> {
         let ((group, config, shard), copy) =
-            self.frozen.iter().find(|(_, copy)| !copy.deleted && (copy.wanted || copy.arrived))?;
+            self.frozen.iter().find(|(_, copy)| !copy.deleted && (copy.wanted || copy.arrived.is_some()))?;
         let what = format!("what group {group} froze of shard {shard} with configuration {config}");
-        Some(if copy.arrived {
+        Some(if copy.arrived.is_some() {
             format!("{what} has arrived, and is kept")
         } else {
             format!("{what} has not arrived")
@@ -169,7 +204,7 @@ mod tests {
 
     impl Story {
         fn says(&mut self, group: u64, config: u64, change: ShardChange) -> Verdict {
-            self.0.learn(&Event::Shard { group, shard: 7, config, change })
+            self.0.learn(Time::ZERO, &Event::Shard { group, shard: 7, config, change })
         }
 
         fn begun() -> Story {
@@ -241,9 +276,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_frozen_can_be_read_and_what_is_configured_can_be_followed() {
+        let mut story = Story::frozen(5);
+        let unreadable = ShardChange::Unreadable { from: 2, frozen: 2 };
+        assert!(story.says(3, 2, unreadable).unwrap_err().contains("cannot read what came from group 2"));
+        let refused = Event::ConfigRefused { group: 3, config: 3, why: "it is of 4 shards".into() };
+        assert!(
+            story
+                .0
+                .learn(Time::ZERO, &refused)
+                .unwrap_err()
+                .contains("cannot follow configuration 3: it is of 4 shards")
+        );
+    }
+
+    #[test]
     fn configurations_are_adopted_one_after_the_other() {
         let mut ownership = Ownership::default();
-        let mut adopt = |config| ownership.learn(&Event::ConfigAdopted { group: 2, config });
+        let mut adopt = |config| ownership.learn(Time::ZERO, &Event::ConfigAdopted { group: 2, config });
         assert_eq!([1, 2, 1, 2, 3].map(&mut adopt), [const { Ok(()) }; 5], "a server that restarts says it again");
         assert!(adopt(5).unwrap_err().contains("leaves some out"));
     }

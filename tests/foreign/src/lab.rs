@@ -54,7 +54,7 @@ impl RaftSystem for ForeignRaft {
             Part::VoteRequest | Part::VoteReply => &[VOTE],
             Part::Append | Part::AppendReply => &[APPEND],
             Part::Install | Part::InstallReply => &[INSTALL],
-            Part::ClientRequest | Part::ClientReply => &[],
+            Part::ClientRequest | Part::ClientReply | Part::ServiceRequest | Part::ServiceReply => &[],
         }
     }
 

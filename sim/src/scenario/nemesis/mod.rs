@@ -102,11 +102,6 @@ fn release(name: &str) -> Act {
 }
 
 impl Draw {
-    /// A time within what a plan has for its faults.
-    fn moment(&mut self, lasts: Span) -> Span {
-        Span::micros(self.rng.below(lasts.0.as_micros() as u64))
-    }
-
     /// Times from the beginning to the end, with pauses between these.
     fn moments(&mut self, lasts: Span, pause: Spread) -> Vec<Span> {
         let end = lasts.0.as_micros() as u64;

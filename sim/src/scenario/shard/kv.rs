@@ -2,6 +2,7 @@
 //! and at every event whose each shard is.
 
 use super::super::kv::load::{Load, Mix};
+use super::super::kv::usual::answered;
 use super::super::raft::{ELECTION, unreliable};
 use super::super::{Scenario, raft::Draw};
 use super::{LATEST, give, idle, join, leave};
@@ -66,7 +67,7 @@ pub(super) const KEYS: u64 = 20;
 const MIX: Mix = Mix { append: 450, put: 50, cas: 50, delete: 20, scan: 5 };
 
 /// A controller and so many groups. Client 1 looks after the controller; the others work.
-fn stage(draw: &mut Draw, groups: u32, clients: u32, ops: u32) -> Plan {
+pub(super) fn stage(draw: &mut Draw, groups: u32, clients: u32, ops: u32) -> Plan {
     stage_with(draw, groups, load(clients, ops))
 }
 
@@ -96,8 +97,10 @@ pub(super) fn done(plan: &mut Plan) {
 }
 
 fn expect_small() -> Step {
-    // Far below what all that was ever written would take, in any one group.
-    Step::ExpectDisk { on: Selector::All, at_most: 40_000, within: Span::secs(20) }
+    // A group may serve all of about 10,000 bytes, keep a copy of them for the next one, and have as much again in its log, which is
+    // due for a snapshot when it is longer than the last one; frames take a third of that, for pieces of 200 bytes. Who
+    // keeps each copy has twice as much.
+    Step::ExpectDisk { on: Selector::All, at_most: 60_000, within: Span::secs(20) }
 }
 
 fn fixed(draw: &mut Draw) -> Plan {
@@ -172,7 +175,11 @@ impl Storm {
         Storm { lossy: true, ..self }
     }
 
-    fn snapshots(self) -> Storm {
+    pub(super) fn paced(self, pace: Span, times: u32) -> Storm {
+        Storm { pace, times, ..self }
+    }
+
+    pub(super) fn snapshots(self) -> Storm {
         Storm { snapshots: true, ..self }
     }
 
@@ -181,7 +188,9 @@ impl Storm {
     }
 
     pub fn plan(self, draw: &mut Draw) -> Plan {
-        let mut plan = stage_with(draw, self.groups, Load { keys: self.keys, ..load(5, 60) });
+        // As in the course, ten clients; in short waves, as long as configurations change.
+        let load = Load { keys: self.keys, wave: 5, pause: Span::millis(500), ..load(10, 50) };
+        let mut plan = stage_with(draw, self.groups, load);
         plan.knobs.shards = self.shards;
         if self.lossy {
             plan.net = unreliable();
@@ -222,11 +231,13 @@ impl Storm {
 fn deletion(draw: &mut Draw) -> Plan {
     let mut plan = stage(draw, 3, 2, 40);
     plan.knobs.snapshot_bytes = Some(300);
+    // Before there is a group there is nobody to take them.
+    plan.asks([join(&[FIRST])]).sleep(ELECTION);
     for key in 0..KEYS {
         plan.asks([KvOp::Put { key: format!("k{key}"), value: "x".repeat(500) }]);
     }
-    plan.asks([join(&[FIRST])]).sleep(Span::secs(2));
-    for _ in 0..3 {
+    answered(&mut plan, 1, KEYS as u32 + 1);
+    for _ in 0..6 {
         plan.asks([join(&[FIRST + 1]), leave(&[FIRST])]).sleep(Span::secs(1));
         plan.asks([join(&[FIRST + 2]), leave(&[FIRST + 1])]).sleep(Span::secs(1));
         plan.asks([join(&[FIRST]), leave(&[FIRST + 2])]).sleep(Span::secs(1));

@@ -3,6 +3,7 @@
 mod directed;
 mod kv;
 mod kv_directed;
+mod kv_migration;
 mod master;
 mod scale;
 
@@ -24,10 +25,8 @@ pub fn master(system: Arc<dyn RaftSystem>) -> Suite {
 
 /// The suite for a sharded key/value store, whose controller is group 1.
 pub fn kv(system: Arc<dyn RaftSystem>) -> Suite {
-    Suite::of(
-        system,
-        [kv::SCENARIOS, scale::SCENARIOS, super::swarm::SHARDS, kv_directed::SCENARIOS].into_iter().flatten(),
-    )
+    let ours = [scale::SCENARIOS, kv_migration::SCENARIOS, super::swarm::SHARDS];
+    Suite::of(system, [kv::SCENARIOS].into_iter().chain(ours).chain([kv_directed::SCENARIOS]).flatten())
 }
 
 fn join(groups: &[u32]) -> KvOp {
