@@ -128,6 +128,8 @@ pub(super) struct Migration {
     running: FuturesUnordered<Abortable<BoxFuture<'static, Finished>>>,
     /// What is being done.
     stages: BTreeMap<Task, Stage>,
+    /// What there was to do according to the state when `stages` were last held against it.
+    aligned: Option<[u64; 3]>,
     /// How long the shards are of which a piece has come.
     totals: BTreeMap<(ShardId, ConfigNum), u64>,
     /// Who answered last.
@@ -150,6 +152,7 @@ impl Migration {
             term: None,
             running: FuturesUnordered::new(),
             stages: BTreeMap::new(),
+            aligned: None,
             totals: BTreeMap::new(),
             leaders: BTreeMap::new(),
             fetched: BTreeMap::new(),
@@ -197,16 +200,11 @@ impl Migration {
         self.stages.iter().filter_map(is_here).collect()
     }
 
-    /// Whether all that is to be done is to find out the next configuration, and that is under way: so it is most of the time,
-    /// and this is asked after every entry.
-    fn rests(&self, machine: &ShardKv) -> bool {
-        let settled = machine.coming().next().is_none() && machine.unconfirmed().next().is_none();
-        settled && self.stages.len() == 1 && self.stages.contains_key(&Task::Next(machine.current().num))
-    }
-
     /// Stops what is not to be done any more, and begins what is.
     fn align(&mut self, machine: &ShardKv) {
-        if self.rests(machine) {
+        // This is asked after every entry, and most change nothing about it.
+        let to_do = Some(machine.to_do());
+        if std::mem::replace(&mut self.aligned, to_do) == to_do {
             return;
         }
         self.fetched.retain(|(_, config), _| *config == machine.current().num);
@@ -317,6 +315,7 @@ impl Migration {
 
     fn stop(&mut self) {
         self.stages.clear();
+        self.aligned = None;
         self.totals.clear();
         self.fetched.clear();
         self.running = FuturesUnordered::new();
@@ -339,7 +338,9 @@ impl Errands<ShardKv> for Migration {
             return Vec::new();
         }
         if in_log == 0 {
+            let before = self.stages.len();
             self.stages.retain(|_, stage| !matches!(stage, Stage::InLog));
+            self.aligned = self.aligned.filter(|_| self.stages.len() == before);
         }
         self.align(machine);
         while let Poll::Ready(Some(ended)) = self.running.poll_next_unpin(context) {
@@ -358,6 +359,7 @@ impl Errands<ShardKv> for Migration {
             }
             self.stages.insert(task, Stage::Found(command));
             // How long a shard is says what else is to be asked for.
+            self.aligned = None;
             self.align(machine);
         }
         self.found()

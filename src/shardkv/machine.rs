@@ -131,6 +131,11 @@ impl ShardKv {
         self.unconfirmed.table().iter().map(|((shard, _), source)| (*shard, source))
     }
 
+    /// Another one whenever something else is to be done about shards: by what is coming, what is unconfirmed, and the configuration.
+    pub(super) fn to_do(&self) -> [u64; 3] {
+        [self.current.num.0, self.coming.digest(), self.unconfirmed.digest()]
+    }
+
     /// The shards that it keeps for others: by what configuration they go, and to whom.
     pub fn frozen(&self) -> impl Iterator<Item = (ShardId, ConfigNum, Option<GroupId>)> {
         self.frozen.table().iter().map(|((shard, config), frozen)| (*shard, *config, frozen.to))

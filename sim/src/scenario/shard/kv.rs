@@ -189,7 +189,7 @@ impl Storm {
 
     pub fn plan(self, draw: &mut Draw) -> Plan {
         // As in the course, ten clients; in short waves, as long as configurations change.
-        let load = Load { keys: self.keys, wave: 5, pause: Span::millis(500), ..load(10, 50) };
+        let load = Load { keys: self.keys, wave: 5, pause: Span::millis(500), ..load(10, 40) };
         let mut plan = stage_with(draw, self.groups, load);
         plan.knobs.shards = self.shards;
         if self.lossy {
@@ -237,7 +237,7 @@ fn deletion(draw: &mut Draw) -> Plan {
         plan.asks([KvOp::Put { key: format!("k{key}"), value: "x".repeat(500) }]);
     }
     answered(&mut plan, 1, KEYS as u32 + 1);
-    for _ in 0..6 {
+    for _ in 0..4 {
         plan.asks([join(&[FIRST + 1]), leave(&[FIRST])]).sleep(Span::secs(1));
         plan.asks([join(&[FIRST + 2]), leave(&[FIRST + 1])]).sleep(Span::secs(1));
         plan.asks([join(&[FIRST]), leave(&[FIRST + 2])]).sleep(Span::secs(1));
@@ -310,6 +310,8 @@ fn partitions(draw: &mut Draw) -> Plan {
         let change = Storm::new(3).change(draw);
         plan.asks([change, LATEST]).sleep(Span::millis(draw.rng.within(300..=1_500))).act(Act::Heal);
     }
+    // The last group may have left, and then nobody can serve.
+    plan.asks([join(&[FIRST]), LATEST]);
     plan.script.extend(end);
     plan
 }
