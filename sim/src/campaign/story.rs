@@ -35,6 +35,10 @@ pub fn story(replay: &str, job: &Job, found: &Found, report: Option<&Report>, wi
     if let Some(report) = report
         && let Found::Violation(violation) = found
     {
+        if !report.drawn.is_empty() {
+            let _ = writeln!(text, "  The seed has drawn:");
+            report.drawn.iter().for_each(|drawn| _ = writeln!(text, "      {drawn}"));
+        }
         let at = violation.at;
         let until = if violation.event == 0 { u64::MAX } else { violation.event };
         let told = |line: &&Line| line.detail < Detail::Machinery && line.nth <= until;

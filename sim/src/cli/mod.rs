@@ -8,6 +8,7 @@
 //! ```
 
 mod history;
+mod hunt;
 mod jobs;
 mod list;
 mod near;
@@ -49,6 +50,8 @@ enum Command {
     List(list::Args),
     /// Run scenarios for many seeds.
     Run(run::Args),
+    /// Let each seed draw what happens, over all systems, until something is found.
+    Hunt(hunt::Args),
     /// Run one plan again and tell its story.
     Replay(replay::Args),
     /// Print the plan of a scenario and a seed.
@@ -69,6 +72,7 @@ pub fn main(suites: &[Suite]) -> ExitCode {
     let outcome = match cli.command {
         Command::List(args) => list::list(suites, &args),
         Command::Run(args) => run::run(suites, &args),
+        Command::Hunt(args) => hunt::hunt(suites, &args),
         Command::Replay(args) => replay::replay(suites, &args),
         Command::Plan(args) => replay::print_plan(suites, &args),
         Command::CheckHistory(args) => history::check_history(&args),

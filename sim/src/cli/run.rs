@@ -6,8 +6,9 @@ use crate::campaign::{self, Found, Job, Options, Results, Seeds, heading, replay
 use crate::lab::{Record, Report};
 use crate::scenario::{Group, Scenario, Suite};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What to run, and how.
 #[derive(clap::Args)]
@@ -17,6 +18,16 @@ pub struct Args {
     /// Seeds: a number of them (from 0), or a range A..B without B.
     #[arg(long, default_value = "100")]
     seeds: Seeds,
+    /// Leave out the scenarios that are made for one planted bug each.
+    #[arg(long)]
+    without_directed: bool,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How a campaign is run, whatever runs in it.
+#[derive(clap::Args)]
+pub(super) struct How {
     /// Runs side by side; as many as there are cores unless said.
     #[arg(long)]
     jobs: Option<usize>,
@@ -32,9 +43,6 @@ pub struct Args {
     /// Switch a check off (see `list checks`).
     #[arg(long, value_name = "CHECK")]
     mute: Vec<String>,
-    /// Leave out the scenarios that are made for one planted bug each.
-    #[arg(long)]
-    without_directed: bool,
     /// Write one line of JSON for each run; `found` is in those of runs that hung, died or diverged.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -54,38 +62,59 @@ pub struct Args {
 
 pub fn run(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
     let chosen = choose(suites, &args.targets, args.without_directed)?;
-    let used: Vec<&Suite> =
-        suites.iter().filter(|suite| chosen.iter().any(|(name, _)| *name == suite.name)).collect();
-    if let Some(name) = &args.bug {
-        near::bug(&used, name)?;
-    }
-    args.mute.iter().try_for_each(|name| near::check(name))?;
-    let jobs = Jobs::of(&chosen, args.seeds.0.clone(), args.shard, args.bug.clone(), args.mute.clone())?;
-    let options = options(args)?;
-    let results = campaign::run(jobs.iter(), jobs.count(), &options, tell)
-        .map_err(|error| Usage(format!("the campaign could not be run: {error}")))?;
-    // What was found beyond that by runs that were under way has been told.
-    for (job, found) in results.failures.iter().take(options.max_failures) {
-        let report = recorded(suites, job, found, options.hang_after);
-        show(format_args!("{}\n", story(&replay_command(&program(), job), job, found, report.as_ref(), width())));
-    }
-    if args.marks {
-        show(results.marks_text());
-    }
-    for suite in used.iter().filter(|suite| is_whole(suite, args)) {
+    let usual = if args.how.bug.is_some() { 1 } else { 10 };
+    let results = carry_out(suites, &chosen, args.seeds.0.clone(), None, usual, &args.how)?;
+    for suite in used_of(suites, &chosen).iter().filter(|suite| is_whole(suite, args)) {
         show(left_out(suite, args.without_directed));
     }
     show(results.text());
     Ok(code(&results))
 }
 
-fn options(args: &Args) -> Result<Options, Usage> {
+/// The suites of the scenarios.
+fn used_of<'a>(suites: &'a [Suite], chosen: &[(&'static str, &Scenario)]) -> Vec<&'a Suite> {
+    suites.iter().filter(|suite| chosen.iter().any(|(name, _)| *name == suite.name)).collect()
+}
+
+/// Runs scenarios and tells what was found. With `lasts` no run is begun after that, in real time. `enough` failures end it
+/// unless another number is asked for.
+pub(super) fn carry_out(
+    suites: &[Suite],
+    chosen: &[(&'static str, &Scenario)],
+    seeds: Range<u64>,
+    lasts: Option<Duration>,
+    enough: usize,
+    how: &How,
+) -> Result<Results, Usage> {
+    let used = used_of(suites, chosen);
+    if let Some(name) = &how.bug {
+        near::bug(&used, name)?;
+    }
+    how.mute.iter().try_for_each(|name| near::check(name))?;
+    let jobs = Jobs::of(chosen, seeds, how.shard, how.bug.clone(), how.mute.clone())?;
+    let options = options(how, enough)?;
+    let ends = lasts.map(|lasts| Instant::now() + lasts);
+    let in_time = jobs.iter().take_while(|_| ends.is_none_or(|ends| Instant::now() < ends));
+    let results = campaign::run(in_time, jobs.count(), &options, tell)
+        .map_err(|error| Usage(format!("the campaign could not be run: {error}")))?;
+    // What was found beyond that by runs that were under way has been told.
+    for (job, found) in results.failures.iter().take(options.max_failures) {
+        let report = recorded(suites, job, found, options.hang_after);
+        show(format_args!("{}\n", story(&replay_command(&program(), job), job, found, report.as_ref(), width())));
+    }
+    if how.marks {
+        show(results.marks_text());
+    }
+    Ok(results)
+}
+
+fn options(args: &How, enough: usize) -> Result<Options, Usage> {
     if args.jobs == Some(0) {
         return Err(Usage("--jobs 0 would never make a run; take at least 1".into()));
     }
     Ok(Options {
         jobs: args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
-        max_failures: args.max_failures.unwrap_or(if args.bug.is_some() { 1 } else { 10 }).max(1),
+        max_failures: args.max_failures.unwrap_or(enough).max(1),
         hang_after: Duration::from_secs(args.hang_after.max(1)),
         check: args.check,
         json: args.json.clone(),
@@ -102,7 +131,7 @@ fn tell(job: &Job, found: &Found) {
     ));
 }
 
-fn code(results: &Results) -> u8 {
+pub(super) fn code(results: &Results) -> u8 {
     match (results.has_failed(), results.is_decided()) {
         (true, _) => VIOLATION,
         (false, true) => OK,

@@ -28,6 +28,8 @@ pub struct Report {
     pub schedule: u64,
     /// Which bug was planted.
     pub bug: Option<String>,
+    /// What the seed has drawn, in words, if it draws much.
+    pub drawn: Vec<String>,
     /// The verdict.
     pub outcome: Outcome,
     /// The situation that the script is made for did not come about, so the rest of it was left out.
