@@ -1,7 +1,7 @@
 //! Triggers at work: the watcher sees their cues, and the laboratory's hands answer them.
 
 use super::control::Control;
-use super::watcher::Watcher;
+use super::watcher::{Watcher, what};
 use crate::plan::{Cue, Plan, Reaction};
 use crate::raft::{Part, RaftSystem};
 use labrpc::sim::{NodeSet, Observed, Packet, Stamp};
@@ -139,6 +139,10 @@ impl Waiting {
             Observed::Delivered { packet } => {
                 let is_it = matches!(self.cue, Cue::Delivered(_)) && self.is_message(packet);
                 is_it.then_some((packet.to, Some(packet.from)))
+            }
+            // A client of a Raft without a service was told that its command is committed: by whoever leads.
+            Observed::Service { what: what::ACK, .. } if self.cue == Cue::Answered => {
+                leads.iter().next().map(|leader| (leader, None))
             }
             Observed::Crashed { node, .. } => (self.cue == Cue::Crashed).then_some((node, None)),
             Observed::Booting { node, .. } => (self.cue == Cue::Started).then_some((node, None)),

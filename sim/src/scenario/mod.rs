@@ -4,7 +4,7 @@ pub mod kv;
 mod nemesis;
 pub mod raft;
 pub mod shard;
-mod swarm;
+pub mod swarm;
 
 use crate::plan::Plan;
 use crate::raft::{Part, RaftSystem};

@@ -5,12 +5,12 @@
 //! Testing*). The limits are stated here: within them a run that makes no progress in its finale is a bug and not bad luck.
 //! `Plan::drawn` says in words what a seed has drawn.
 
-use super::Scenario;
 use super::kv::load::{Load, Mix};
 use super::nemesis::{self, Nemesis, On};
 use super::raft::{Draw, chaos};
 use super::shard::idle;
-use crate::plan::{KvOp, Plan, ReadMode, Selector};
+use super::{Group, Scenario, Suite};
+use crate::plan::{Act, KvOp, Plan, ReadMode, Selector};
 use labrpc::sim::{DiskWeather, NetWeather, Span};
 
 /// Of a Raft.
@@ -164,4 +164,33 @@ fn faults(draw: &mut Draw, mut plan: Plan, on: &[On]) -> Plan {
     plan.sleep(LASTS);
     plan.finale.core = Some(plan.majority_of_each());
     plan
+}
+
+/// A plan with one nemesis and nothing else, in calm weather; for those who want to see what it alone can do. None: there is no
+/// nemesis of that name, or it is none for such a suite.
+pub fn alone(suite: &Suite, nemesis: &str, seed: u64) -> Option<Plan> {
+    let swarm = suite.scenarios.iter().find(|scenario| scenario.group == Group::Swarm)?;
+    let nemesis = nemesis::ALL.iter().find(|one| one.name == nemesis)?;
+    let mut plan = suite.plan(swarm, seed, None);
+    let fits = match nemesis.on {
+        On::Raft => true,
+        On::Service => suite.system.kv().is_some() && plan.groups == 1,
+        On::Shards => plan.groups > 1,
+    };
+    if !fits {
+        return None;
+    }
+    let calm = Plan::default();
+    (plan.net, plan.disk, plan.clocks, plan.triggers) = (calm.net, calm.disk, calm.clocks, calm.triggers);
+    // What the controller is asked for at first is no fault.
+    plan.faults.retain(|fault| matches!(&fault.act, Act::Ask { op: KvOp::Join { .. }, .. }) && plan.groups > 1);
+    plan.drawn = vec![format!("nemesis {}: {}", nemesis.name, nemesis.about)];
+    let mut draw = Draw::new(swarm.name, seed, &*suite.system);
+    (nemesis.set)(&mut draw, &mut plan, LASTS);
+    Some(plan)
+}
+
+/// The names of all nemeses, and what each does.
+pub fn nemeses() -> impl Iterator<Item = (&'static str, &'static str)> {
+    nemesis::ALL.iter().map(|one| (one.name, one.about))
 }

@@ -19,14 +19,19 @@ pub const NEMESIS: Nemesis = Nemesis {
         // Leases hold where clocks never jump: whoever draws jumps too takes them out.
         plan.knobs.reads = *draw.rng.pick(&[ReadMode::Lease, ReadMode::Lease, ReadMode::Index]);
         plan.clocks = plan.all_servers().into_iter().map(|node| (node, draw.rng.within(RATES) as u32)).collect();
-        let late = Spread::of(Span::millis(50), Span::millis(draw.rng.within(100..=400)));
+        // Whoever is not heard of is replaced as soon as it can be, and clients look elsewhere at once.
+        plan.knobs.election = Spread::of(Span::millis(300), Span::millis(draw.rng.within(320..=400)));
+        plan.knobs.heartbeat = Span::millis(50);
+        plan.knobs.client_timeout = Span::millis(200);
+        // Nearly as late as an election: then a lease that begins with the answer lasts into the next leader's term.
+        let late = Spread::of(Span::millis(150), Span::millis(draw.rng.within(200..=290)));
         plan.whenever(
             Cue::Elected,
             Span::millis(500),
             800_000,
             [
                 (Spread::millis(100, 600), rule("late", Part::AppendReply, Selector::All, it(), What::Delay(late))),
-                (Spread::millis(0, 300), Act::Cut { from: it(), to: Selector::All }),
+                (Spread::millis(300, 700), Act::Cut { from: it(), to: Selector::All }),
                 (ELECTION, Act::Mend { from: it(), to: Selector::All }),
                 (NOW, unrule("late")),
             ],

@@ -17,25 +17,20 @@ pub const NEMESIS: Nemesis = Nemesis {
         let part = *draw.rng.pick(&parts);
         // A request is late at those whom it was for, an answer at whoever asked.
         let (from, to) = if part == Part::Append { (it(), Selector::All) } else { (Selector::All, it()) };
-        let away = Spread::millis(400, 1_500);
-        let later = Spread::millis(300, 2_500);
+        let soon = Spread::of(Span::ZERO, Span::millis(100));
         plan.whenever(
             Cue::Elected,
-            Span::millis(100),
+            Span::millis(draw.rng.within(100..=2_000)),
             700_000,
             [
-                (Spread::of(Span::ZERO, Span::millis(100)), rule("old answers", part, from, to, What::Hold)),
+                (soon, rule("old answers", part, from, to, What::Hold)),
                 (Spread::millis(20, 200), unrule("old answers")),
                 (NOW, Act::Disconnect(it())),
-                (away, Act::Connect(it())),
-                (later, release("old answers")),
+                (Spread::millis(400, 1_500), Act::Connect(it())),
+                // Whoever leads meanwhile hands it back.
+                (Spread::millis(200, 900), Act::Transfer { to: it() }),
+                (Spread::millis(5, 200), release("old answers")),
             ],
         );
-        // The one that was cut off is the next to lead, now and then.
-        if draw.rng.chance(500_000) {
-            let pause = Spread::millis(300, 900);
-            let handed = [(pause, Act::Transfer { to: Selector::Followers.any(1) })];
-            plan.whenever(Cue::Elected, Span::millis(200), 500_000, handed);
-        }
     },
 };
