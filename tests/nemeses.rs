@@ -28,7 +28,7 @@ const MADE_FOR: &[MadeFor] = &[
     ("quiesce", common::raft, "snapshot-never-sent-when-idle", 40),
     ("power-fail", common::raft, "no-fsync", 10),
     ("config-storm", common::shardkv, "mutual-pull-deadlock", 20),
-    ("lease-skew", common::kvraft, "lease-from-receipt", 100),
+    ("lease-skew", common::kvraft, "local-read", 40),
 ];
 
 #[test]
