@@ -12,11 +12,12 @@ use crate::plan::Plan;
 use crate::raft::{Change, DiskFact, Follow, Part, RaftSystem, WireFacts};
 use crate::shard::Ownership;
 use bytes::Bytes;
-use labrpc::sim::{Command, DiskAct, Face, Hook, NodeSet, Observed, Packet, Sending, Stamp, View};
+use labrpc::sim::{Command, DiskAct, Face, Hook, Loss, NodeSet, Observed, Packet, Sending, Stamp, View};
 use labrpc::{Direction, Event, Index, Kind, NodeId, ShardChange, Term, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 /// What the service and the clients report.
 pub(super) mod what {
@@ -58,6 +59,9 @@ pub(super) enum Interest {
     /// Somebody leads, or ceased to; somebody went down or came up; a message is held back.
     Change,
 }
+
+/// What takes longer on its way between two groups may be asked for again.
+const PROMPT: Duration = Duration::from_millis(100);
 
 /// See the module.
 pub(super) struct Watcher {
@@ -335,7 +339,12 @@ impl Watcher {
         }
     }
 
-    /// Something may keep groups from talking to each other. What ends it is noted as well.
+    fn is_between_groups(&self, packet: &Packet) -> bool {
+        self.between_groups.contains(&packet.kind)
+    }
+
+    /// Something may keep groups from talking to each other, or whoever has asked another group asks again and waits for that. What
+    /// ends it is noted as well.
     fn note_disturbance(&mut self, now: Time, seen: &Observed<'_>) {
         let until = match seen {
             Observed::Crashed { .. } | Observed::Booting { .. } => now,
@@ -343,12 +352,14 @@ impl Watcher {
             Observed::Ordered { what: Command::StallDisk { span, .. } } => now + span.0,
             Observed::Ordered { what: Command::TellWhenIdle { .. } } => return,
             Observed::Ordered { .. } => now,
-            // Whoever has asked in vain asks again, and may wait for that.
-            Observed::Lost { packet, .. } | Observed::Sent { packet, sending: Sending::Lost(_) }
-                if self.between_groups.contains(&packet.kind) =>
+            Observed::Sent { packet, sending: Sending::Lost(_) } if self.is_between_groups(packet) => now,
+            Observed::Delivered { packet } | Observed::Lost { packet, why: Loss::Late }
+                if self.is_between_groups(packet) && now.since(packet.sent) > PROMPT =>
             {
                 now
             }
+            // An answer that came in time and that nobody waits for any more was not needed.
+            Observed::Lost { packet, why } if self.is_between_groups(packet) && *why != Loss::Late => now,
             _ => return,
         };
         self.disturbed = until.max(self.disturbed);
