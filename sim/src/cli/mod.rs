@@ -12,6 +12,7 @@ mod jobs;
 mod list;
 mod near;
 mod replay;
+mod report;
 mod run;
 
 use crate::campaign;
@@ -49,6 +50,8 @@ enum Command {
     List(list::Args),
     /// Run scenarios for many seeds.
     Run(run::Args),
+    /// Put the results of several machines together; say what they are worth, and whether a fix holds.
+    Report(report::Args),
     /// Run one plan again and tell its story.
     Replay(replay::Args),
     /// Print the plan of a scenario and a seed.
@@ -69,6 +72,7 @@ pub fn main(suites: &[Suite]) -> ExitCode {
     let outcome = match cli.command {
         Command::List(args) => list::list(suites, &args),
         Command::Run(args) => run::run(suites, &args),
+        Command::Report(args) => report::report(suites, &args),
         Command::Replay(args) => replay::replay(suites, &args),
         Command::Plan(args) => replay::print_plan(suites, &args),
         Command::CheckHistory(args) => history::check_history(&args),

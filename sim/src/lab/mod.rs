@@ -122,6 +122,7 @@ fn report(plan: &Plan, finished: Finished<control::Notes>) -> Report {
         seed: plan.seed,
         schedule: plan.schedule,
         bug: plan.bug.clone(),
+        mute: plan.mute.clone(),
         outcome: violation.map_or(Outcome::Ok, |violation| Outcome::Violated(Box::new(violation))),
         skipped: notes.skipped,
         unmet: notes.unmet,

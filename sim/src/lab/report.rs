@@ -28,6 +28,8 @@ pub struct Report {
     pub schedule: u64,
     /// Which bug was planted.
     pub bug: Option<String>,
+    /// Which checks were switched off.
+    pub mute: Vec<String>,
     /// The verdict.
     pub outcome: Outcome,
     /// The situation that the script is made for did not come about, so the rest of it was left out.
@@ -80,6 +82,7 @@ impl Report {
             seed: self.seed,
             schedule: self.schedule,
             bug: self.bug.clone(),
+            mute: self.mute.clone(),
             violation: self.violation().map(|violation| Box::new(violation.clone())),
             skipped: self.skipped,
             unmet: self.unmet.clone(),
@@ -106,6 +109,8 @@ pub struct Summary {
     pub schedule: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bug: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mute: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub violation: Option<Box<Violation>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
