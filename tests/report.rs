@@ -208,4 +208,14 @@ fn failures_are_told_and_a_fix_is_held_against_them() {
 fn what_a_fix_takes_can_be_asked_in_advance() {
     let asked = shardlab(&["report", "--after-fix", "0.01"]);
     says(&asked, 0, &["299 clean seeds are needed to say at 95 % that it is less"]);
+    // What the page about it says.
+    let page = include_str!("../docs/campaigns.md");
+    for (rate, needed, told) in [
+        ("3/1000", "4838", "4838 runs in a row"),
+        ("1/100", "11833", "takes 11,833"),
+        ("10/1000", "622", "only 622"),
+    ] {
+        says(&shardlab(&["report", "--after-fix", rate]), 0, &[&format!(": {needed} clean seeds are needed")]);
+        assert!(page.contains(told), "the page does not say `{told}`");
+    }
 }

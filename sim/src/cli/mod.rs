@@ -34,7 +34,7 @@ pub const UNKNOWN: u8 = 3;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 everything held, 1 something did not or diverged, 2 the command line, a plan or a file makes no sense,
-3 nothing is known to be wrong, but a run hung or died or the campaign was cut short.";
+3 nothing is known to be wrong, but a run hung or died, the campaign was cut short, or something is missing or not yet sure.";
 
 /// A laboratory for distributed systems: runs them thousands of times, one seed each, under faults.
 #[derive(Parser)]
