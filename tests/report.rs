@@ -181,7 +181,7 @@ fn failures_are_told_and_a_fix_is_held_against_them() {
 
     let both = [text(&before[0]), text(&before[1])];
     let held = |after: &PathBuf, fixed: &str| {
-        report(&[after.clone()], &["--before", both[0], "--before", both[1], "--failures", fixed])
+        report(std::slice::from_ref(after), &["--before", both[0], "--before", both[1], "--failures", fixed])
     };
     // The same seeds prove nothing, and a fix that is none is seen.
     says(&held(&before[0], "0"), 1, &["NOT FIXED: ", " failed"]);

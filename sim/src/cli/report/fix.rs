@@ -43,7 +43,7 @@ impl FromStr for Rate {
             Some(Rate::Counted(failed, runs)) if 1 <= failed && failed <= runs.min(MOST) => {
                 Ok(Rate::Counted(failed, runs))
             }
-            Some(Rate::Known(p)) if 1e-15 <= p && p < 1.0 => Ok(Rate::Known(p)),
+            Some(Rate::Known(p)) if (1e-15..1.0).contains(&p) => Ok(Rate::Known(p)),
             _ => Err(format!("`{text}` is no rate of failures; write 3/1000, or a probability such as 0.003")),
         }
     }
