@@ -1,5 +1,8 @@
 //! Who watches the watchmen: mistakes that laboratories like this one have been built with, each of which makes it blind
 //! or makes it cry wolf, and for each a test that fails if it is made here.
+//!
+//! They are made of whole runs. The parts have tests of their own: what an unknown outcome may be, in `sim/src/lin/tests`; streams
+//! of random numbers, in `labrpc/src/rng.rs`; what a disk loses, in `labrpc/src/sim/disk_tests.rs`.
 
 mod common;
 #[path = "../labrpc/tests/world/mod.rs"]
