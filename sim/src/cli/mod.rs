@@ -46,12 +46,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Put the results of several machines together; say what they are worth, and whether a fix holds.
+    Report(report::Args),
     /// Show what there is: scenarios, planted bugs, checks, marks.
     List(list::Args),
     /// Run scenarios for many seeds.
     Run(run::Args),
-    /// Put the results of several machines together; say what they are worth, and whether a fix holds.
-    Report(report::Args),
     /// Run one plan again and tell its story.
     Replay(replay::Args),
     /// Print the plan of a scenario and a seed.
@@ -70,9 +70,9 @@ pub fn main(suites: &[Suite]) -> ExitCode {
     }
     let cli = Cli::parse();
     let outcome = match cli.command {
+        Command::Report(args) => report::report(suites, &args),
         Command::List(args) => list::list(suites, &args),
         Command::Run(args) => run::run(suites, &args),
-        Command::Report(args) => report::report(suites, &args),
         Command::Replay(args) => replay::replay(suites, &args),
         Command::Plan(args) => replay::print_plan(suites, &args),
         Command::CheckHistory(args) => history::check_history(&args),

@@ -28,8 +28,6 @@ pub struct Report {
     pub schedule: u64,
     /// Which bug was planted.
     pub bug: Option<String>,
-    /// Which checks were switched off.
-    pub mute: Vec<String>,
     /// The verdict.
     pub outcome: Outcome,
     /// The situation that the script is made for did not come about, so the rest of it was left out.
@@ -53,6 +51,8 @@ pub struct Report {
     pub marks: Vec<u32>,
     /// Demands that were not made, and why.
     pub waived: Vec<String>,
+    /// Checks that were switched off.
+    pub mute: Vec<String>,
     /// Checks that could not be made, since the implementation does not tell enough.
     pub not_checked: Vec<&'static str>,
     /// How many servers there are, in all groups together. Nodes behind them are clients.
