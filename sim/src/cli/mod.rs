@@ -46,8 +46,6 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Put the results of several machines together; say what they are worth, and whether a fix holds.
-    Report(report::Args),
     /// Show what there is: scenarios, planted bugs, checks, marks.
     List(list::Args),
     /// Run scenarios for many seeds.
@@ -58,6 +56,8 @@ enum Command {
     Plan(replay::PlanArgs),
     /// Decide whether histories, of any system, are linearizable.
     CheckHistory(history::Args),
+    /// Put the results of several machines together; say what they are worth, and whether a fix holds.
+    Report(report::Args),
 }
 
 /// Why a command was not carried out: one line that says what to do.
@@ -70,12 +70,12 @@ pub fn main(suites: &[Suite]) -> ExitCode {
     }
     let cli = Cli::parse();
     let outcome = match cli.command {
-        Command::Report(args) => report::report(suites, &args),
         Command::List(args) => list::list(suites, &args),
         Command::Run(args) => run::run(suites, &args),
         Command::Replay(args) => replay::replay(suites, &args),
         Command::Plan(args) => replay::print_plan(suites, &args),
         Command::CheckHistory(args) => history::check_history(&args),
+        Command::Report(args) => report::report(suites, &args),
     };
     ExitCode::from(outcome.unwrap_or_else(|Usage(why)| {
         eprintln!("error: {why}");
