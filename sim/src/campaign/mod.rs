@@ -6,6 +6,8 @@
 
 mod check;
 mod found;
+mod merge;
+mod odds;
 mod pool;
 mod process;
 mod progress;
@@ -17,8 +19,10 @@ mod worker;
 
 pub use check::compare;
 pub use found::{Divergence, Found};
+pub use merge::{Bad, Merged, Read, Run, Which, gaps};
+pub use odds::{bound, clean_needed, interval, statement};
 pub use pool::{Options, run};
-pub use results::{CutShort, Results, bound};
+pub use results::{CutShort, Results, marks_text, remarks};
 pub use seeds::Seeds;
 pub use story::{Width, heading, replay_command, story, trace};
 pub use watched::watched;

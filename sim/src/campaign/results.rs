@@ -2,6 +2,7 @@
 
 use super::Job;
 use super::found::Found;
+use super::odds::statement;
 use crate::lab::Summary;
 use crate::oracle::MARKS;
 use serde::Serialize;
@@ -173,18 +174,7 @@ impl Results {
                 "each run was made again in another process, with the same digest unless said otherwise"
             );
         }
-        if self.skipped > 0 {
-            let _ = writeln!(text, "{} runs did not come to the situation that they are made for", self.skipped);
-        }
-        for (why, runs) in &self.waived {
-            let _ = writeln!(text, "waived in {runs} runs: {why}");
-        }
-        for (check, runs) in &self.not_checked {
-            let _ = writeln!(
-                text,
-                "NOT CHECKED in {runs} runs, since the implementation does not tell enough: {check}"
-            );
-        }
+        text.push_str(&remarks(self.skipped, &self.waived, &self.not_checked));
         let made = format!("{} of {} runs were made", self.runs, self.total);
         match &self.cut_short {
             None => {}
@@ -200,11 +190,7 @@ impl Results {
 
     /// Which marks were reached in how many runs.
     pub fn marks_text(&self) -> String {
-        let mut text = String::new();
-        for (label, (runs, times)) in MARKS.iter().zip(&self.marks) {
-            let _ = writeln!(text, "{runs:>9} runs {times:>10} times  {label}");
-        }
-        text
+        marks_text(&self.marks)
     }
 
     /// What the campaign supports.
@@ -214,15 +200,9 @@ impl Results {
             let mut nths: Vec<u64> =
                 found.filter(|(_, (_, found))| found.is_failure() == is_failure).map(|(nth, _)| *nth).collect();
             nths.dedup();
-            nths.len()
+            nths.len() as u64
         };
-        match (count(true), count(false)) {
-            (0, 0) => format!("0 of {} runs failed: p < {:.1e} at 95 %", self.runs, bound(self.runs)),
-            (failed, 0) => format!("{failed} of {} runs failed", self.runs),
-            (failed, unknown) => {
-                format!("{failed} of {} runs failed, and {unknown} could not be decided", self.runs)
-            }
-        }
+        statement(count(true), count(false), self.runs)
     }
 }
 
@@ -260,19 +240,27 @@ fn named(path: &Path, error: &std::io::Error) -> std::io::Error {
     std::io::Error::new(error.kind(), format!("cannot write `{}`: {error}", path.display()))
 }
 
-/// If none of so many independent runs failed, a run fails with less than this probability, at 95 % confidence:
-/// the p at which that many runs would all pass in one case of twenty.
-pub fn bound(runs: u64) -> f64 {
-    if runs == 0 { 1.0 } else { 1.0 - 0.05f64.powf(1.0 / runs as f64) }
+/// What is to be said about runs that were made but not in full.
+pub fn remarks(skipped: u64, waived: &BTreeMap<String, u64>, not_checked: &BTreeMap<String, u64>) -> String {
+    let mut text = String::new();
+    if skipped > 0 {
+        let _ = writeln!(text, "{skipped} runs did not come to the situation that they are made for");
+    }
+    for (why, runs) in waived {
+        let _ = writeln!(text, "waived in {runs} runs: {why}");
+    }
+    for (check, runs) in not_checked {
+        let _ =
+            writeln!(text, "NOT CHECKED in {runs} runs, since the implementation does not tell enough: {check}");
+    }
+    text
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_bound_is_the_rule_of_three_for_many_runs() {
-        assert!((bound(10_000) - 3.0e-4).abs() < 1e-6);
-        assert!((bound(1) - 0.95).abs() < 1e-9);
+/// Which marks were reached in how many runs, and how often in all.
+pub fn marks_text(marks: &[(u64, u64)]) -> String {
+    let mut text = String::new();
+    for (label, (runs, times)) in MARKS.iter().zip(marks) {
+        let _ = writeln!(text, "{runs:>9} runs {times:>10} times  {label}");
     }
+    text
 }

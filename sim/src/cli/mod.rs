@@ -13,6 +13,7 @@ mod jobs;
 mod list;
 mod near;
 mod replay;
+mod report;
 mod run;
 
 use crate::campaign;
@@ -34,7 +35,7 @@ pub const UNKNOWN: u8 = 3;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 everything held, 1 something did not or diverged, 2 the command line, a plan or a file makes no sense,
-3 nothing is known to be wrong, but a run hung or died or the campaign was cut short.";
+3 nothing is known to be wrong, but a run hung or died, the campaign was cut short, or something is missing or not yet sure.";
 
 /// A laboratory for distributed systems: runs them thousands of times, one seed each, under faults.
 #[derive(Parser)]
@@ -58,6 +59,8 @@ enum Command {
     Plan(replay::PlanArgs),
     /// Decide whether histories, of any system, are linearizable.
     CheckHistory(history::Args),
+    /// Put the results of several machines together; say what they are worth, and whether a fix holds.
+    Report(report::Args),
 }
 
 /// Why a command was not carried out: one line that says what to do.
@@ -76,6 +79,7 @@ pub fn main(suites: &[Suite]) -> ExitCode {
         Command::Replay(args) => replay::replay(suites, &args),
         Command::Plan(args) => replay::print_plan(suites, &args),
         Command::CheckHistory(args) => history::check_history(&args),
+        Command::Report(args) => report::report(suites, &args),
     };
     ExitCode::from(outcome.unwrap_or_else(|Usage(why)| {
         eprintln!("error: {why}");

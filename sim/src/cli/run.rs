@@ -147,7 +147,7 @@ fn recorded(suites: &[Suite], job: &Job, found: &Found, patience: Duration) -> O
 }
 
 /// The scenarios that the targets name.
-fn choose<'a>(
+pub(super) fn choose<'a>(
     suites: &'a [Suite],
     targets: &[String],
     without_directed: bool,

@@ -134,6 +134,7 @@ fn report(plan: &Plan, finished: Finished<control::Notes>) -> Report {
         commits: watcher.oracles.commits(),
         marks: watcher.oracles.marks(),
         waived: plan.waived.clone(),
+        mute: plan.mute.clone(),
         not_checked: watcher.oracles.not_checked(watcher.explains),
         servers: plan.server_count(),
         shards: std::mem::take(&mut watcher.shard_news),

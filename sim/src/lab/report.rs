@@ -53,6 +53,8 @@ pub struct Report {
     pub marks: Vec<u32>,
     /// Demands that were not made, and why.
     pub waived: Vec<String>,
+    /// Checks that were switched off.
+    pub mute: Vec<String>,
     /// Checks that could not be made, since the implementation does not tell enough.
     pub not_checked: Vec<&'static str>,
     /// How many servers there are, in all groups together. Nodes behind them are clients.
@@ -82,6 +84,7 @@ impl Report {
             seed: self.seed,
             schedule: self.schedule,
             bug: self.bug.clone(),
+            mute: self.mute.clone(),
             violation: self.violation().map(|violation| Box::new(violation.clone())),
             skipped: self.skipped,
             unmet: self.unmet.clone(),
@@ -108,6 +111,8 @@ pub struct Summary {
     pub schedule: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bug: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mute: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub violation: Option<Box<Violation>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
