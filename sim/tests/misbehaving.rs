@@ -43,7 +43,7 @@ impl RaftSystem for Rude {
     }
 
     fn bugs(&self) -> Vec<BugCard> {
-        MANNERS.map(|name| BugCard { name, about: "as it says", directed: None }).into()
+        MANNERS.map(|name| BugCard { name, about: "as it says", directed: None, study: None }).into()
     }
 }
 

@@ -13,6 +13,7 @@ mod list;
 mod near;
 mod replay;
 mod run;
+mod zoo;
 
 use crate::campaign;
 use crate::scenario::Suite;
@@ -55,6 +56,8 @@ enum Command {
     Plan(replay::PlanArgs),
     /// Decide whether histories, of any system, are linearizable.
     CheckHistory(history::Args),
+    /// Measure how well planted bugs are seen, each in the course's scenarios and in all.
+    Zoo(zoo::Args),
 }
 
 /// Why a command was not carried out: one line that says what to do.
@@ -72,6 +75,7 @@ pub fn main(suites: &[Suite]) -> ExitCode {
         Command::Replay(args) => replay::replay(suites, &args),
         Command::Plan(args) => replay::print_plan(suites, &args),
         Command::CheckHistory(args) => history::check_history(&args),
+        Command::Zoo(args) => zoo::zoo(suites, &args),
     };
     ExitCode::from(outcome.unwrap_or_else(|Usage(why)| {
         eprintln!("error: {why}");
