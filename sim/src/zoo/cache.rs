@@ -28,7 +28,10 @@ pub struct Cache {
 /// # Errors
 /// If that cannot be read.
 pub fn build() -> Result<String> {
-    Ok(format!("{:032x}", xxh3_128(&std::fs::read(std::env::current_exe()?)?)))
+    // On Linux the one that is running, even if it was built anew in the meantime.
+    let running = PathBuf::from("/proc/self/exe");
+    let program = if running.exists() { running } else { std::env::current_exe()? };
+    Ok(format!("{:032x}", xxh3_128(&std::fs::read(program)?)))
 }
 
 impl Cache {
@@ -120,4 +123,95 @@ fn write(file: &mut File, line: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_vec(line)?;
     text.push(b'\n');
     file.write_all(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zoo::Detection;
+
+    fn cell(bug: &str) -> Cell {
+        let seen = Detection { nth: 3, scenario: "s".into(), seed: 1, check: "progress".into(), nanos: 7 };
+        Cell {
+            build: "one".into(),
+            suite: "raft".into(),
+            bug: bug.into(),
+            column: Column::Whole,
+            cap: 20,
+            wanted: 1,
+            sample: 20,
+            runs: 3,
+            detections: vec![seen],
+            dismissed: 0,
+            compared: 3,
+            live: 2,
+            nanos: 10,
+        }
+    }
+
+    fn run(seed: u64, check: Option<&str>) -> Clean {
+        let (build, suite, scenario) = ("one".into(), "raft".into(), "s".into());
+        Clean { build, suite, scenario, seed, digest: "d".into(), check: check.map(String::from) }
+    }
+
+    /// A folder of a test's own, which is gone afterwards.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn of(test: &str) -> Folder {
+            let folder = std::env::temp_dir().join(format!("shardlab-zoo-{}-{test}", std::process::id()));
+            let _ = std::fs::remove_dir_all(&folder);
+            Folder(folder)
+        }
+
+        fn open(&self, build: &str) -> Cache {
+            Cache::open(&self.0, build.into()).expect("the folder can be used")
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn what_was_measured_is_there_when_the_cache_is_opened_again() {
+        let folder = Folder::of("again");
+        let mut cache = folder.open("one");
+        cache.add_cell(cell("a")).unwrap();
+        cache.add_clean(run(4, Some("stuck"))).unwrap();
+        let cache = folder.open("one");
+        assert_eq!(cache.cell(&Cell { runs: 0, detections: Vec::new(), ..cell("a") }), Some(&cell("a")));
+        assert_eq!(cache.clean("raft", "s", 4), Some(&run(4, Some("stuck"))));
+        assert_eq!((cache.cell(&cell("b")), cache.clean("raft", "s", 5)), (None, None));
+    }
+
+    #[test]
+    fn what_was_measured_otherwise_does_not_count() {
+        let folder = Folder::of("otherwise");
+        folder.open("one").add_cell(cell("a")).unwrap();
+        folder.open("one").add_clean(run(4, None)).unwrap();
+        let cache = folder.open("one");
+        assert_eq!(cache.cell(&Cell { cap: 200, ..cell("a") }), None, "with another cap");
+        assert_eq!(cache.cell(&Cell { wanted: 5, ..cell("a") }), None, "with more detections");
+        assert_eq!(cache.cell(&Cell { column: Column::Usual, ..cell("a") }), None, "in the other column");
+        let other = folder.open("another");
+        assert_eq!((other.cell(&cell("a")), other.clean("raft", "s", 4)), (None, None), "with another program");
+    }
+
+    #[test]
+    fn a_line_that_came_apart_is_made_again_and_spoils_no_other() {
+        let folder = Folder::of("apart");
+        folder.open("one").add_cell(cell("a")).unwrap();
+        let path = folder.0.join("cells.jsonl");
+        let whole = std::fs::read_to_string(&path).unwrap();
+        let half = serde_json::to_string(&cell("b")).unwrap();
+        std::fs::write(&path, format!("{whole}{}", &half[..half.len() / 2])).unwrap();
+        let mut cache = folder.open("one");
+        assert_eq!((cache.cell(&cell("a")), cache.cell(&cell("b"))), (Some(&cell("a")), None));
+        cache.add_cell(cell("b")).unwrap();
+        let cache = folder.open("one");
+        assert_eq!((cache.cell(&cell("a")), cache.cell(&cell("b"))), (Some(&cell("a")), Some(&cell("b"))));
+    }
 }

@@ -207,3 +207,77 @@ fn bugs(rows: &[Row]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::Layer;
+    use crate::zoo::Detection;
+
+    fn cell(column: Column, runs: u64, detections: &[(u64, &str)], live: u64) -> Cell {
+        let seen = |(nth, check): &(u64, &str)| Detection {
+            nth: *nth,
+            scenario: "s".into(),
+            seed: 0,
+            check: (*check).into(),
+            nanos: 0,
+        };
+        let (build, suite, bug) = (String::new(), "raft".into(), "x".into());
+        let detections = detections.iter().map(seen).collect();
+        let (cap, wanted, sample, dismissed, compared) = (200, 5, 200, 0, runs);
+        let nanos = runs * 1_000_000_000;
+        Cell { build, suite, bug, column, cap, wanted, sample, runs, detections, dismissed, compared, live, nanos }
+    }
+
+    fn row(name: &'static str, class: Class, cells: Vec<Cell>) -> Row {
+        let study = Some(Study::of(Layer::Election, class, "a rule"));
+        Row {
+            suite: "raft",
+            bug: BugCard { name, about: "It is wrong.", directed: Some(("d", "c")), study },
+            cells,
+        }
+    }
+
+    #[test]
+    fn the_check_that_saw_it_most_often_is_named_and_of_two_the_first() {
+        let of = |detections: &[(u64, &str)]| cell(Column::Whole, 9, detections, 9).check().map(String::from);
+        assert_eq!(of(&[(1, "b"), (2, "a"), (3, "a")]), Some("a".into()));
+        assert_eq!(of(&[(1, "b"), (2, "a")]), Some("b".into()));
+        assert_eq!(of(&[]), None);
+    }
+
+    #[test]
+    fn a_bug_that_did_nothing_is_untested_and_neither_seen_nor_missed() {
+        assert_eq!(cell(Column::Whole, 20, &[], 0).standing(), Standing::Untested);
+        assert_eq!(cell(Column::Whole, 20, &[], 1).standing(), Standing::Unseen(20));
+        assert_eq!(cell(Column::Whole, 20, &[(3, "a"), (4, "a"), (20, "a")], 9).standing(), Standing::Seen(3));
+    }
+
+    #[test]
+    fn what_falls_short_of_its_class_is_named() {
+        let whole = |runs, detections: &[(u64, &str)], live| vec![cell(Column::Whole, runs, detections, live)];
+        let rows = [
+            row("fine", Class::Easy, whole(20, &[(20, "a")], 3)),
+            row("slow", Class::Easy, whole(21, &[(21, "a")], 3)),
+            row("fine-too", Class::Medium, whole(500, &[(500, "a")], 3)),
+            row("missed", Class::Medium, whole(2_000, &[], 3)),
+            row("given-up", Class::Hard, whole(20, &[], 3)),
+            row("dead", Class::Hard, whole(20, &[], 0)),
+        ];
+        let text = table(&rows);
+        assert!(text.contains("| easy | 2 | 1 | 2 | 2 | 0 | 0 |"), "{text}");
+        assert!(text.contains("| medium | 2 | 0 | 1 | 1 | 1 | 0 |"), "{text}");
+        assert!(text.contains("| hard | 2 | 0 | 0 | 0 | 1 | 1 |"), "{text}");
+        let short = "`slow` (easy, 21 runs); `missed` (medium, not in 2000 runs); `given-up` (hard: not in 20 runs, and \
+                     looked for no longer); `dead` (hard, untested).";
+        assert!(text.contains(short), "{text}");
+    }
+
+    #[test]
+    fn a_cell_says_what_was_seen_and_how_sure_that_is() {
+        let text = cell(Column::Usual, 10, &[(3, "a"), (10, "a")], 7).text();
+        assert_eq!(text, "2 of 10: 20 % (5.7 % to 51 %); after 3, 5 s; `a`; live in 7 of 10");
+        let text = cell(Column::Usual, 10, &[], 7).text();
+        assert_eq!(text, "not in 10 runs: 0 % (0 % to 28 %); live in 7 of 10");
+    }
+}
