@@ -22,12 +22,87 @@ struct Unneeded {
     why: &'static str,
 }
 
-const UNNEEDED: &[Unneeded] = &[Unneeded {
-    check: "vote-once",
-    sees: None,
-    why: "two votes of a server in one term are seen on its disk by `monotonic` or as two leaders; this one sees them in \
-              messages, for a Raft whose disk shows no votes",
-}];
+const UNNEEDED: &[Unneeded] = &[
+    Unneeded {
+        check: "vote-once",
+        sees: Some("vote-not-durable"),
+        why: "two votes of a server in one term are seen in its first promise or on its disk before \
+              that; a Raft whose disk the laboratory cannot follow at each step has this one alone",
+    },
+    Unneeded {
+        check: "term-catch-up",
+        sees: None,
+        why: "a server that hears of a later term and stays behind is safe and slow; no bug is planted \
+              that does it",
+    },
+    Unneeded {
+        check: "ordering",
+        sees: Some("vote-ignores-log"),
+        why: "what it compares are a server's own numbers, which go wrong when others have done wrong \
+              before, or in a Raft that is not this one",
+    },
+    Unneeded {
+        check: "unique-entry",
+        sees: Some("no-fsync"),
+        why: "two entries of one place and term need two leaders, or one that forgets, and both are \
+              seen before they write",
+    },
+    Unneeded {
+        check: "leader-append-only",
+        sees: None,
+        why: "no bug is planted in which a leader cuts its own log: here that is no line that could be \
+              forgotten",
+    },
+    Unneeded {
+        check: "acked-survives",
+        sees: None,
+        why: "what is acknowledged and then lost was not on a majority's disks, or is overwritten; \
+              both are seen earlier",
+    },
+    Unneeded {
+        check: "message-immutable",
+        sees: None,
+        why: "it judges the network of the laboratory, not the systems on it",
+    },
+    Unneeded {
+        check: "resources",
+        sees: None,
+        why: "logs and messages without a bound; the planted bugs that waste stop being live first",
+    },
+    Unneeded {
+        check: "message-count",
+        sees: None,
+        why: "a demand of the course's scenarios; no planted bug sends more without being slow as well",
+    },
+    Unneeded {
+        check: "disk-size",
+        sees: None,
+        why: "a demand of the course's scenarios; `shard-storage` is nearer to the bug that keeps too \
+              much",
+    },
+    Unneeded {
+        check: "undecided",
+        sees: None,
+        why: "it is about the checker of linearizability: a history that takes too long says nothing \
+              about the system",
+    },
+    Unneeded {
+        check: "panic",
+        sees: None,
+        why: "it ends the run and cannot be switched off; any bug may come to it",
+    },
+    Unneeded {
+        check: "stuck",
+        sees: None,
+        why: "it ends the run and cannot be switched off; any bug may come to it",
+    },
+    Unneeded {
+        check: "refused-disk",
+        sees: Some("snap-log-not-atomic"),
+        why: "a disk that a server refuses is one that `recovery` has seen to be wrong when the power \
+              failed",
+    },
+];
 
 /// What was seen of a bug in its scenario with these checks switched off.
 fn seen(suite: &Suite, bug: &BugCard, seed: u64, mute: &[&str]) -> Option<String> {
