@@ -170,7 +170,7 @@ are given: {checks}. That is about what the course's own tests could find. And i
 scenarios but those that are made for one planted bug each, and all checks. A run is one seed of one scenario; runs go through a
 column's scenarios in an order that is fixed and says nothing about the bug, one seed of each after the other.
 
-A bug is looked for until {detections} runs have seen it, at most {usual} runs in the course's scenarios, and in the whole laboratory
+A bug is looked for until {detections} of its runs have seen it, with at most {usual} in the course's scenarios, and in the whole laboratory
 {easy} for an easy bug, {medium} for a medium one and {hard} for a hard one. The classes are estimates from before the bugs were
 planted, where there were any, and were never set by what was measured: easy is within 20 runs, medium within 500, hard within 5,000.
 
