@@ -201,3 +201,24 @@ fn the_tour_is_true() {
         assert!(printed.iter().any(|printed| printed.starts_with(&line)), "the run does not print: {line}");
     }
 }
+
+/// A matrix that was made is not made again, and says the same; its page says how it was made.
+#[test]
+fn the_zoo_keeps_what_it_has_measured() {
+    let folder = std::env::temp_dir().join(format!("shardlab-cli-zoo-{}", std::process::id()));
+    let (cache, page) = (folder.join("cache"), folder.join("page.md"));
+    let text = |path: &std::path::Path| path.to_str().expect("the path is text").to_string();
+    let (cache_at, page_at) = (text(&cache), text(&page));
+    let measured = || shardlab(&["zoo", "dup-join", "--quick", "--cache", &cache_at, "--out", &page_at]);
+    let first = measured();
+    assert_eq!(first.code, 0, "{}{}", first.out, first.err);
+    assert!(first.out.contains("| `dup-join` | easy | "), "{}", first.out);
+    let lines = || std::fs::read_to_string(cache.join("cells.jsonl")).expect("it is there").trim().to_string();
+    let kept = lines();
+    assert_eq!(kept.lines().count(), 2, "a line for each column");
+    assert_eq!((measured().out, lines()), (first.out, kept));
+    let page = std::fs::read_to_string(&page).expect("it is written");
+    assert!(page.contains("`shardlab zoo dup-join --quick --out "), "{page}");
+    std::fs::remove_dir_all(&folder).expect("it can be removed");
+    refused(&["zoo", "dup-jion"], &["there is no bug `dup-jion`", "dup-join"]);
+}

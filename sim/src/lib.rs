@@ -7,6 +7,7 @@
 //! * [`history`], [`lin`]: what clients were told, and whether it is linearizable;
 //! * [`scenario`]: the scenarios;
 //! * [`campaign`]: many runs, on all cores, with a progress line and a verdict;
+//! * [`zoo`]: how well planted bugs are seen;
 //! * [`cli`]: the command line, for this repository's systems and for anybody else's;
 //! * [`testing`]: scenarios as tests of `cargo test`.
 //!
@@ -24,5 +25,6 @@ pub mod raft;
 pub mod scenario;
 pub mod shard;
 pub mod testing;
+pub mod zoo;
 
 pub use labrpc;

@@ -6,6 +6,10 @@
 //! and by its progress. One that also says what happens to it ([`labrpc::Env::emit`]) and explains its messages
 //! ([`RaftSystem::inspect`]) is judged at every step.
 
+mod cards;
+
+pub use cards::{BugCard, Class, Layer, Study};
+
 use crate::kv::KvSystem;
 use crate::plan::Knobs;
 use crate::shard::ControllerSystem;
@@ -518,15 +522,4 @@ pub struct Abilities {
     pub own_state: bool,
     /// It can run as several groups: a server minds which of them it is in ([`PeerSetup::group`]).
     pub groups: bool,
-}
-
-/// A planted bug, for those who choose one.
-#[derive(Clone, Debug)]
-pub struct BugCard {
-    /// What it is called.
-    pub name: &'static str,
-    /// What is wrong, in a sentence.
-    pub about: &'static str,
-    /// The directed scenario that is made for it, and the check that it must trip there first.
-    pub directed: Option<(&'static str, &'static str)>,
 }

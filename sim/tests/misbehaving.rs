@@ -11,6 +11,7 @@ use labrpc::{Env, Index, NodeId, Term};
 use sim::campaign::{Found, Job, Options, WORKER};
 use sim::raft::{Booted, BugCard, PeerSetup, RaftPeer, RaftSystem, Recovered};
 use sim::scenario::Suite;
+use sim::zoo::{Cache, Caps, Column, measure};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +44,7 @@ impl RaftSystem for Rude {
     }
 
     fn bugs(&self) -> Vec<BugCard> {
-        MANNERS.map(|name| BugCard { name, about: "as it says", directed: None }).into()
+        MANNERS.map(|name| BugCard { name, about: "as it says", directed: None, study: None }).into()
     }
 }
 
@@ -151,6 +152,33 @@ fn undecided() {
     assert!(lines.lines().any(|line| line.starts_with(r#"{"found":"died","suite":"rude""#)), "{lines}");
 }
 
+/// In the zoo nothing counts as seen that is wrong without the bug as well: this server makes no progress, bug or none.
+fn dismissed() {
+    let folder = std::env::temp_dir().join(format!("misbehaving-zoo-{}", std::process::id()));
+    let suite = sim::scenario::raft::suite(Arc::new(Rude));
+    let bug = suite.system.bugs().into_iter().find(|bug| bug.name == "panics").expect("it is one of its manners");
+    let caps = Caps { usual: 7, whole: [9; 3], detections: 2, sample: 4 };
+    let options = Options {
+        jobs: 2,
+        max_failures: 1,
+        hang_after: Duration::from_secs(20),
+        check: false,
+        json: None,
+        quiet: true,
+    };
+    let mut cache = Cache::open(&folder, "this".into()).expect("the folder can be used");
+    for (column, runs) in [(Column::Usual, 7), (Column::Whole, 9)] {
+        let cell = measure(&suite, &bug, column, &caps, &options, &mut cache).expect("workers can be started");
+        assert_eq!((cell.runs, cell.detections.len(), cell.dismissed), (runs, 0, runs), "{cell:?}");
+        assert_eq!((cell.compared, cell.live), (4, 4), "a panic is seen in the digest: {cell:?}");
+        // It is known now, and no worker is asked again.
+        let nobody = Options { hang_after: Duration::ZERO, ..options.clone() };
+        let again = measure(&suite, &bug, column, &caps, &nobody, &mut cache).expect("it is in the cache");
+        assert_eq!(again, cell);
+    }
+    std::fs::remove_dir_all(&folder).expect("it can be removed");
+}
+
 /// A campaign whose program is built anew in the middle goes on with the program that it began with.
 #[cfg(target_os = "linux")]
 fn survives_without_its_file() {
@@ -187,6 +215,7 @@ fn main() -> ExitCode {
     let diverged = |found: &Found| matches!(found, Found::Diverged(_));
     assert!(found("looks-at-addresses", true).iter().any(diverged), "addresses differ from process to process");
     undecided();
+    dismissed();
     #[cfg(target_os = "linux")]
     survives_without_its_file();
     println!("{} manners, each found", MANNERS.len());

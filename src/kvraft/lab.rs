@@ -32,7 +32,7 @@ impl Service for ShardlabKv {
     }
 
     fn bugs() -> Vec<BugCard> {
-        shown::cards(Bug::ALL, Bug::name, Bug::about, directed)
+        shown::cards(Bug::ALL, Bug::name, Bug::about, directed, crate::rsm::zoo::study)
     }
 
     fn kv(&self) -> Option<&dyn KvSystem> {

@@ -129,7 +129,12 @@ impl RaftSystem for ShardlabRaft {
         }
         Bug::ALL
             .iter()
-            .map(|bug| BugCard { name: bug.name(), about: bug.about(), directed: super::zoo::directed(*bug) })
+            .map(|bug| BugCard {
+                name: bug.name(),
+                about: bug.about(),
+                directed: super::zoo::directed(*bug),
+                study: Some(super::zoo::study(*bug)),
+            })
             .collect()
     }
 }

@@ -15,7 +15,7 @@ use sim::oracle::ServiceSnapshot;
 use sim::plan::{Knobs, ReadMode};
 use sim::raft::{
     Abilities, Booted, BugCard, Change, DiskFact, Done, Follow, Part, PeerSetup, RaftPeer, RaftSystem, Recovered,
-    Tell, WireFacts,
+    Study, Tell, WireFacts,
 };
 use sim::shard::ControllerSystem;
 use std::sync::Arc;
@@ -60,15 +60,21 @@ pub const fn kinds(of: Kinds) -> [Kind; 3] {
 }
 
 /// A card for each of a lab's bugs: its name, what is wrong, and the scenario that is made for it with the check that sees it
-/// there first. Without the feature `zoo` there are none.
+/// there first, and what was expected of it. Without the feature `zoo` there are none.
 pub fn cards<B: Copy>(
     bugs: &[B],
     name: fn(B) -> &'static str,
     about: fn(B) -> &'static str,
     directed: fn(B) -> Option<(&'static str, &'static str)>,
+    study: fn(B) -> Study,
 ) -> Vec<BugCard> {
     let planted = if cfg!(feature = "zoo") { bugs } else { &[] };
-    let card = |bug: &B| BugCard { name: name(*bug), about: about(*bug), directed: directed(*bug) };
+    let card = |bug: &B| BugCard {
+        name: name(*bug),
+        about: about(*bug),
+        directed: directed(*bug),
+        study: Some(study(*bug)),
+    };
     planted.iter().map(card).collect()
 }
 

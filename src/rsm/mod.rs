@@ -30,6 +30,7 @@ pub mod message;
 pub(crate) mod replica;
 pub mod server;
 pub(crate) mod sessions;
+pub(crate) mod zoo;
 
 pub use bugs::Bug;
 pub use clerk::{Clerk, Failure, Patience};

@@ -72,7 +72,7 @@ impl Service for ShardlabShards {
     }
 
     fn bugs() -> Vec<BugCard> {
-        shown::cards(Bug::ALL, Bug::name, Bug::about, |bug| Some(directed(bug)))
+        shown::cards(Bug::ALL, Bug::name, Bug::about, |bug| Some(directed(bug)), super::zoo::study)
     }
 
     fn kv(&self) -> Option<&dyn KvSystem> {

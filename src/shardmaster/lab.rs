@@ -36,7 +36,7 @@ impl Service for ShardlabMaster {
     }
 
     fn bugs() -> Vec<BugCard> {
-        shown::cards(Bug::ALL, Bug::name, Bug::about, |bug| Some(directed(bug)))
+        shown::cards(Bug::ALL, Bug::name, Bug::about, |bug| Some(directed(bug)), super::zoo::study)
     }
 
     fn controller(&self) -> Option<&dyn ControllerSystem> {

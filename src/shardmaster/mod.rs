@@ -23,6 +23,7 @@ mod rebalance;
 mod server;
 mod settings;
 pub(crate) mod types;
+mod zoo;
 
 pub use crate::rsm::{Failure, Observation, Observer, Patience, Reads};
 pub use bugs::Bug;

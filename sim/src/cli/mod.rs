@@ -15,6 +15,7 @@ mod near;
 mod replay;
 mod report;
 mod run;
+mod zoo;
 
 use crate::campaign;
 use crate::scenario::Suite;
@@ -61,6 +62,8 @@ enum Command {
     CheckHistory(history::Args),
     /// Put the results of several machines together; say what they are worth, and whether a fix holds.
     Report(report::Args),
+    /// Measure how well planted bugs are seen, each in the course's scenarios and in all.
+    Zoo(zoo::Args),
 }
 
 /// Why a command was not carried out: one line that says what to do.
@@ -80,6 +83,7 @@ pub fn main(suites: &[Suite]) -> ExitCode {
         Command::Plan(args) => replay::print_plan(suites, &args),
         Command::CheckHistory(args) => history::check_history(&args),
         Command::Report(args) => report::report(suites, &args),
+        Command::Zoo(args) => zoo::zoo(suites, &args),
     };
     ExitCode::from(outcome.unwrap_or_else(|Usage(why)| {
         eprintln!("error: {why}");

@@ -63,7 +63,12 @@ impl RaftSystem for ForeignRaft {
     }
 
     fn bugs(&self) -> Vec<BugCard> {
-        let card = |bug: Bug| BugCard { name: bug.name(), about: bug.about(), directed: Some(bug.directed()) };
+        let card = |bug: Bug| BugCard {
+            name: bug.name(),
+            about: bug.about(),
+            directed: Some(bug.directed()),
+            study: None,
+        };
         Bug::ALL.map(card).into()
     }
 }

@@ -1,0 +1,17 @@
+//! The zoo: how well the laboratory sees the bugs that are planted in its systems.
+//!
+//! Each bug is looked for twice. Once in the course's own scenarios, with the checks alone that look at what clients and
+//! services see: that is what the course's own tests could find. And once with everything that there is, but for the
+//! scenarios that are made for one bug each. A run that is red counts when the same run without the bug is green.
+
+mod cache;
+mod column;
+mod measure;
+mod odds;
+mod page;
+
+pub use cache::{Cache, build};
+pub use column::{Caps, Column};
+pub use measure::{Cell, Clean, Detection, measure};
+pub use odds::{median, rate, waits};
+pub use page::{Row, page, table};
