@@ -7,6 +7,7 @@
 //! * [`history`], [`lin`]: what clients were told, and whether it is linearizable;
 //! * [`scenario`]: the scenarios;
 //! * [`campaign`]: many runs, on all cores, with a progress line and a verdict;
+//! * [`shrink`]: the smallest plan that still fails;
 //! * [`cli`]: the command line, for this repository's systems and for anybody else's;
 //! * [`testing`]: scenarios as tests of `cargo test`.
 //!
@@ -23,6 +24,7 @@ pub mod plan;
 pub mod raft;
 pub mod scenario;
 pub mod shard;
+pub mod shrink;
 pub mod testing;
 
 pub use labrpc;

@@ -13,6 +13,7 @@ mod list;
 mod near;
 mod replay;
 mod run;
+mod shrink;
 
 use crate::campaign;
 use crate::scenario::Suite;
@@ -33,7 +34,8 @@ pub const UNKNOWN: u8 = 3;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 everything held, 1 something did not or diverged, 2 the command line, a plan or a file makes no sense,
-3 nothing is known to be wrong, but a run hung or died or the campaign was cut short.";
+3 nothing is known to be wrong, but a run hung or died or the campaign was cut short. `shrink` ends with 0 if it has written a
+plan that fails.";
 
 /// A laboratory for distributed systems: runs them thousands of times, one seed each, under faults.
 #[derive(Parser)]
@@ -51,6 +53,8 @@ enum Command {
     Run(run::Args),
     /// Run one plan again and tell its story.
     Replay(replay::Args),
+    /// Make a plan that fails as small as can be.
+    Shrink(shrink::Args),
     /// Print the plan of a scenario and a seed.
     Plan(replay::PlanArgs),
     /// Decide whether histories, of any system, are linearizable.
@@ -70,6 +74,7 @@ pub fn main(suites: &[Suite]) -> ExitCode {
         Command::List(args) => list::list(suites, &args),
         Command::Run(args) => run::run(suites, &args),
         Command::Replay(args) => replay::replay(suites, &args),
+        Command::Shrink(args) => shrink::shrink(suites, &args),
         Command::Plan(args) => replay::print_plan(suites, &args),
         Command::CheckHistory(args) => history::check_history(&args),
     };
