@@ -117,6 +117,9 @@ impl Search<'_> {
     /// Goes on with the first of so many smaller plans that fails.
     fn first(&mut self, what: &str, count: usize, make: impl Fn(&Plan, usize) -> Plan) -> Option<usize> {
         for from in (0..count).step_by(BATCH) {
+            if self.oracle.is_spent() {
+                return None;
+            }
             let mut numbers = Vec::new();
             let mut candidates = Vec::new();
             for nth in from..count.min(from + BATCH) {
@@ -132,9 +135,6 @@ impl Search<'_> {
             if let Some((nth, plan)) = self.oracle.first(what, &candidates, self.tries) {
                 self.plan = plan;
                 return Some(numbers[nth]);
-            }
-            if self.oracle.is_spent() {
-                return None;
             }
         }
         None
