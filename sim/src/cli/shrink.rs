@@ -65,6 +65,9 @@ pub fn shrink(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
     if out.exists() {
         return Err(Usage(format!("`{}` is there already; say --out FILE, or remove it", out.display())));
     }
+    if out.parent().is_some_and(|place| place != Path::new("") && !place.is_dir()) {
+        return Err(Usage(format!("cannot write `{}`: there is no such directory", out.display())));
+    }
     let options = options(args)?;
     let (patience, started) = (options.hang_after, Instant::now());
     let mut runner = Runner::new(&suite.system, &plan, options).map_err(|lost| match lost {

@@ -68,11 +68,10 @@ impl Size {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Size { faults, reactions, clients, ops, steps, servers } = self;
-        write!(
-            f,
-            "{faults} faults, {reactions} reactions of triggers, {clients} clients with {ops} operations, {steps} steps, \
-             {servers} servers"
-        )
+        let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let (faults, reactions) = (count(self.faults, "fault"), count(self.reactions, "reaction"));
+        let (clients, ops) = (count(self.clients, "client"), count(self.ops, "operation"));
+        let (steps, servers) = (count(self.steps, "step"), count(self.servers, "server"));
+        write!(f, "{faults}, {reactions} of triggers, {clients} with {ops}, {steps}, {servers}")
     }
 }

@@ -26,14 +26,14 @@ impl Progress {
         Progress { bar, is_terminal, is_quiet, said: Instant::now() }
     }
 
-    /// After so many of so many runs, with a plan of that size, this is being tried.
+    /// After so many of so many runs, with a plan of that size, this is looked at.
     pub fn tick(&mut self, runs: u64, budget: u64, size: &Size, what: &str) {
         let due = self.said.elapsed() > if self.is_terminal { Duration::from_millis(200) } else { EVERY };
         if !due || self.is_quiet {
             return;
         }
         self.said = Instant::now();
-        let text = format!("{runs} of at most {budget} runs, {size}; trying fewer {what}");
+        let text = format!("{runs} of at most {budget} runs, {size}; now {what}");
         self.bar.set_message(text.clone());
         self.bar.tick();
         if !self.is_terminal {

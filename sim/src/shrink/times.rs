@@ -6,12 +6,9 @@ use crate::plan::{Act, Op, Plan, Step};
 use labrpc::sim::{Span, Spread};
 use std::time::Duration;
 
-/// Shorter than this nothing is halved.
-const SHORT: Duration = Duration::from_millis(1);
-
 /// Nothing happens by plan after a time: half of the time until the violation, three quarters, all of it.
 pub(super) fn cuts(seen: Span) -> Vec<Edit> {
-    let parts = [1, 2, 3, 4].map(|part| Span(seen.0 * part / 4));
+    let parts = [1, 2, 3, 4].map(|part| whole(seen.0 * part / 4));
     parts.into_iter().map(|until| -> Edit { Box::new(move |plan| cut(plan, until)) }).collect()
 }
 
@@ -54,10 +51,12 @@ pub(super) fn shorter(plan: &Plan) -> Vec<Edit> {
 }
 
 fn half(span: Span) -> Span {
-    let half = span.0 / 2;
-    // Whole milliseconds are easier to read.
-    let whole = half.as_millis() as u64;
-    if half < SHORT { Span::ZERO } else { Span::millis(whole) }
+    whole(span.0 / 2)
+}
+
+/// In whole milliseconds, which are easier to read. Less than one is nothing.
+fn whole(time: Duration) -> Span {
+    Span::millis(time.as_millis() as u64)
 }
 
 fn each_sleep(plan: &mut Plan, mut change: impl FnMut(usize, &mut Span)) {
