@@ -80,7 +80,7 @@ fn what_does_not_fail_is_refused() {
     assert_eq!(refused, Some(Lost::Green));
 }
 
-/// The bug makes no difference to a script that nobody could satisfy, so that nothing proves a smaller one fair.
+/// Without snapshots the bug makes no difference to a script that nobody could satisfy, so that nothing proves a smaller one fair.
 #[cfg(feature = "zoo")]
 #[test]
 fn what_makes_a_demand_fair_is_not_taken_out() {
@@ -91,7 +91,7 @@ fn what_makes_a_demand_fair_is_not_taken_out() {
     plan.wait_leader(Selector::All);
     let care = |plan: &Plan| Runner::new(&suite.system, plan, options(1, 1)).expect("it fails").care();
     assert_eq!(care(&plan), Care::Remedies);
-    plan.bug = Some("no-fsync".into());
+    plan.bug = Some("boundary-term-wrong".into());
     assert_eq!(care(&plan), Care::Remedies);
     let (least, _, _) = least(&suite, &plan, 2, 60);
     assert!(least.script.contains(&Step::Do(Act::Connect(Selector::All))), "{:?}", least.script);
