@@ -1,5 +1,7 @@
 //! Shrinking, with runs: that what is left is small, fails for the same reason, and is the same whoever makes it.
 
+#![cfg(feature = "zoo")]
+
 mod common;
 
 use sim::campaign::watched;
@@ -19,7 +21,6 @@ fn options(jobs: usize, budget: u64) -> Options {
 }
 
 /// A storm of everything in which that bug trips that check: the first of some seeds.
-#[cfg(feature = "zoo")]
 fn storm(suite: &Suite, bug: &str, check: &str) -> Plan {
     let scenario = suite.scenario("chaos").expect("there is one");
     let trips = |plan: &Plan| {
@@ -37,7 +38,6 @@ fn least(suite: &Suite, plan: &Plan, jobs: usize, budget: u64) -> (Plan, String,
     (least, runner.violation().check.clone(), runner.runs())
 }
 
-#[cfg(feature = "zoo")]
 #[test]
 fn a_storm_becomes_a_few_lines_that_violate_the_same() {
     let (suite, budget) = (common::raft(), 400);
@@ -54,7 +54,6 @@ fn a_storm_becomes_a_few_lines_that_violate_the_same() {
     assert_eq!(one.digest, other.digest);
 }
 
-#[cfg(feature = "zoo")]
 #[test]
 fn more_threads_find_the_same() {
     let suite = common::raft();
@@ -81,7 +80,6 @@ fn what_does_not_fail_is_refused() {
 }
 
 /// Without snapshots the bug makes no difference to a script that nobody could satisfy, so that nothing proves a smaller one fair.
-#[cfg(feature = "zoo")]
 #[test]
 fn what_makes_a_demand_fair_is_not_taken_out() {
     let suite = common::raft();
@@ -98,12 +96,11 @@ fn what_makes_a_demand_fair_is_not_taken_out() {
 }
 
 /// Nothing makes progress without what heals: a smaller plan that no system passes is none.
-#[cfg(feature = "zoo")]
 #[test]
 fn a_smaller_plan_that_violates_a_demand_passes_without_the_bug() {
     let suite = common::raft();
     let plan = storm(&suite, "backtrack-stuck", "progress");
-    let mut runner = Runner::new(&suite.system, &plan, options(2, 120)).expect("it fails");
+    let mut runner = Runner::new(&suite.system, &plan, options(2, 80)).expect("it fails");
     assert_eq!(runner.care(), Care::Control);
     let least = shrink(&plan, runner.care(), &mut runner);
     assert!(Size::of(&least).entries() < Size::of(&plan).entries() / 2, "{}", Size::of(&least));
@@ -129,7 +126,6 @@ fn directory(name: &str) -> PathBuf {
     path
 }
 
-#[cfg(feature = "zoo")]
 #[test]
 fn the_command_writes_a_plan_beside_the_old_one_and_never_over_another() {
     let path = directory("shrink").join("storm.json");
