@@ -1,6 +1,6 @@
 //! What must be left alone, lest the smaller plan fails for a reason of its own.
 
-use crate::plan::{Act, Plan, Step};
+use crate::plan::{Act, Otherwise, Plan, Step};
 
 /// Checks that a plan can trip by what it asks for: no system makes progress whose partition is never healed. All others hold
 /// in a sound system whatever a plan does.
@@ -24,7 +24,7 @@ pub enum Care {
     /// Nothing either, since each smaller plan that fails is run without the planted bug too, and must not fail then.
     Control,
     /// There is nothing to compare with. What undoes a fault stays, and a script that demands something is only cut at
-    /// its end: the rest of it is what makes its demands fair.
+    /// its end, with the servers and knobs that it was written for: they are what makes its demands fair.
     Remedies,
 }
 
@@ -58,5 +58,18 @@ impl Care {
     /// Whether the script can be changed anywhere. If not, its last steps can be taken out.
     pub(super) fn frees_script(self, plan: &Plan) -> bool {
         self != Care::Remedies || plan.script.iter().all(|step| matches!(step, Step::Do(_) | Step::Sleep(_)))
+    }
+
+    /// Whether faults can be taken out: nothing must come about in the script that perhaps one of them brings about.
+    pub(super) fn frees_faults(self, plan: &Plan) -> bool {
+        fn waits(steps: &[Step]) -> bool {
+            steps.iter().any(|step| match step {
+                Step::Await { or, .. } => *or == Otherwise::Violation,
+                Step::ExpectRefused(_) => true,
+                Step::Repeat { steps, .. } => waits(steps),
+                _ => false,
+            })
+        }
+        self != Care::Remedies || !waits(&plan.script)
     }
 }

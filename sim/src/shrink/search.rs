@@ -58,17 +58,21 @@ impl Search<'_> {
         if is_free {
             self.edits("time", times::cuts(self.oracle.seen()));
         }
-        for list in [List::Faults, List::Clients, List::Ops, List::Reactions, List::Clocks] {
+        if self.care.frees_faults(&self.plan) {
+            self.list(List::Faults);
+            self.list(List::Reactions);
+        }
+        for list in [List::Clients, List::Ops, List::Clocks] {
             self.list(list);
         }
         self.script(is_free);
-        self.edits("servers", groups::fewer(&self.plan));
         self.edits("finale", settings::finale());
         self.edits("weather", settings::weather());
-        self.edits("knobs", settings::knobs());
-        self.edits("triggers", times::triggers(&self.plan));
         self.edits("pauses", times::pauses(&self.plan));
         if is_free {
+            self.edits("servers", groups::fewer(&self.plan));
+            self.edits("knobs", settings::knobs());
+            self.edits("triggers", times::triggers(&self.plan));
             self.edits("times", times::shorter(&self.plan));
         }
         !is_same(&before, &self.plan)

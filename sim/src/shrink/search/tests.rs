@@ -1,7 +1,7 @@
 //! The search with an oracle that runs nothing.
 
 use super::*;
-use crate::plan::{Act, Client, Cue, Fault, Knobs, Op, Selector, Step, Trigger};
+use crate::plan::{Act, Client, Cue, Fault, Knobs, Moment, Op, Otherwise, Selector, Step, Trigger};
 use labrpc::sim::{NetWeather, Spread};
 
 /// Says that a plan fails by looking at it.
@@ -122,6 +122,13 @@ fn with_care_a_plan_stays_fair() {
     let (careful, _) = least(&plan, Care::Remedies, u32::MAX, waits);
     assert_eq!(careful.script.len(), plan.script.len() - 1);
     assert!(careful.faults.iter().all(|fault| fault.act == Act::Heal) && careful.faults.len() == 1);
+    assert_eq!((careful.servers, &careful.knobs), (plan.servers, &plan.knobs));
     let (careless, _) = least(&plan, Care::Control, u32::MAX, waits);
     assert_eq!((careless.script.len(), careless.faults.len()), (1, 0));
+
+    // What must come about may do so because of a fault.
+    let event = Moment::Down(Selector::All);
+    plan.script.insert(0, Step::Await { event, within: Span::secs(5), or: Otherwise::Violation });
+    let (careful, _) = least(&plan, Care::Remedies, u32::MAX, waits);
+    assert_eq!(careful.faults, plan.faults);
 }
