@@ -8,6 +8,7 @@
 //! * [`scenario`]: the scenarios;
 //! * [`campaign`]: many runs, on all cores, with a progress line and a verdict;
 //! * [`zoo`]: how well planted bugs are seen;
+//! * [`shrink`]: the smallest plan that still fails;
 //! * [`cli`]: the command line, for this repository's systems and for anybody else's;
 //! * [`testing`]: scenarios as tests of `cargo test`.
 //!
@@ -24,6 +25,7 @@ pub mod plan;
 pub mod raft;
 pub mod scenario;
 pub mod shard;
+pub mod shrink;
 pub mod testing;
 pub mod zoo;
 

@@ -110,6 +110,13 @@ const AREAS: &[Area] = &[
         may_name: &["labgob", "labrpc", "labrpc::sim", "sim", "sim::campaign", "sim::lab", "sim::scenario"],
         ..AROUND
     },
+    // Shrinking is pure but for what runs the plans, and says how far it has come.
+    Area { places: &["sim/src/shrink/progress.rs"], may_name: &["sim", "indicatif"], prints: true, ..AROUND },
+    Area {
+        places: &["sim/src/shrink/runner.rs"],
+        may_name: &["labrpc", "labrpc::sim", "sim", "sim::campaign", "sim::lab"],
+        ..AROUND
+    },
     Area { places: &["sim/src/scenario/"], may_name: &["labrpc", "labrpc::sim", "sim", "sim::scenario"], ..INSIDE },
     Area {
         places: &["sim/src/lab/"],

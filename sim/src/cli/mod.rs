@@ -15,6 +15,7 @@ mod near;
 mod replay;
 mod report;
 mod run;
+mod shrink;
 mod zoo;
 
 use crate::campaign;
@@ -36,7 +37,8 @@ pub const UNKNOWN: u8 = 3;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 everything held, 1 something did not or diverged, 2 the command line, a plan or a file makes no sense,
-3 nothing is known to be wrong, but a run hung or died, the campaign was cut short, or something is missing or not yet sure.";
+3 nothing is known to be wrong, but a run hung or died, the campaign was cut short, or something is missing or not yet sure.
+`shrink` ends with 0 if it has written a plan that fails.";
 
 /// A laboratory for distributed systems: runs them thousands of times, one seed each, under faults.
 #[derive(Parser)]
@@ -56,6 +58,8 @@ enum Command {
     Hunt(hunt::Args),
     /// Run one plan again and tell its story.
     Replay(replay::Args),
+    /// Make a plan that fails as small as can be.
+    Shrink(shrink::Args),
     /// Print the plan of a scenario and a seed.
     Plan(replay::PlanArgs),
     /// Decide whether histories, of any system, are linearizable.
@@ -80,6 +84,7 @@ pub fn main(suites: &[Suite]) -> ExitCode {
         Command::Run(args) => run::run(suites, &args),
         Command::Hunt(args) => hunt::hunt(suites, &args),
         Command::Replay(args) => replay::replay(suites, &args),
+        Command::Shrink(args) => shrink::shrink(suites, &args),
         Command::Plan(args) => replay::print_plan(suites, &args),
         Command::CheckHistory(args) => history::check_history(&args),
         Command::Report(args) => report::report(suites, &args),

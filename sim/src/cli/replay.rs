@@ -146,11 +146,11 @@ fn of_file(args: &Args) -> String {
     format!("{} replay {}{}", program(), args.what, bug.chain(mute).collect::<String>())
 }
 
-fn is_file(what: &str) -> bool {
+pub(super) fn is_file(what: &str) -> bool {
     what.ends_with(".json") || Path::new(what).is_file()
 }
 
-fn find<'a>(
+pub(super) fn find<'a>(
     suites: &'a [Suite],
     what: &str,
     seed: Option<u64>,
