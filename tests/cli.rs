@@ -39,6 +39,21 @@ fn plan_file(name: &str, change: impl FnOnce(String) -> String) -> PathBuf {
 }
 
 #[test]
+fn a_hunt_runs_the_swarm_and_ends_with_what_it_finds() {
+    let quiet = shardlab(&["hunt", "raft", "--seeds", "2", "--quiet"]);
+    assert_eq!(quiet.code, 0, "{}", quiet.err);
+    assert!(quiet.out.contains("0 of 2 runs failed"), "{}", quiet.out);
+    let in_no_time = shardlab(&["hunt", "--for", "0s", "--quiet"]);
+    assert!(in_no_time.out.contains("0 runs in"), "{}", in_no_time.out);
+    if cfg!(feature = "zoo") {
+        let found = shardlab(&["hunt", "raft", "--bug", "vote-not-durable", "--seeds", "50", "--quiet"]);
+        assert_eq!(found.code, 1, "{}", found.err);
+        assert!(found.out.contains("The seed has drawn:") && found.out.contains("--max-failures"), "{}", found.out);
+    }
+    refused(&["hunt", "rafts"], &["no suite `rafts`", "raft, kvraft, shardmaster, shardkv"]);
+}
+
+#[test]
 fn unknown_names_are_refused_with_near_ones() {
     refused(&["run", "inital-election"], &["no scenario `inital-election`", "did you mean initial-election?"]);
     refused(&["replay", "figure8"], &["no scenario `figure8`", "figure-8"]);
