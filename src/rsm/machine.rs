@@ -72,8 +72,8 @@ pub trait StateMachine: Debug + Send + Sized + 'static {
     /// Answers, and changes nothing.
     fn query(&self, query: &Self::Query) -> Self::Answer;
 
-    /// Whether no later command changes what this state answers. Then any server answers at once, without asking the others
-    /// whether it still leads.
+    /// Whether an answer from this state does no harm however old it is: because it is the same in every state that can give it.
+    /// Then any server answers at once, without asking the others whether it still leads.
     fn is_settled(&self, _query: &Self::Query) -> bool {
         false
     }

@@ -134,8 +134,8 @@ pub(super) struct Migration {
     totals: BTreeMap<(ShardId, ConfigNum), u64>,
     /// Who answered last.
     leaders: BTreeMap<Option<GroupId>, NodeId>,
-    /// How often this leader has fetched each shard to its end in this configuration. One that is still to be fetched could not be
-    /// read: it comes behind all others and ever more seldom, for what was frozen stays as it is.
+    /// How often this leader has fetched each shard to its end in this configuration, in vain. Most likely it could not be read: it
+    /// comes behind all others and ever more seldom, for what was frozen stays as it is.
     fetched: BTreeMap<(ShardId, ConfigNum), u32>,
     /// The configuration that this leader has found itself; for [`super::Bug::MigrationTaskLost`].
     found: ConfigNum,
@@ -172,14 +172,15 @@ impl Migration {
         let lost = bug!(self, MigrationTaskLost) && self.found != num;
         let mut coming: Vec<_> = machine.coming().filter(|_| !lost).collect();
         let here = self.here();
-        coming.sort_by_key(|(shard, ..)| (!here.contains(shard), self.fetched.get(&(*shard, num))));
+        let place = |shard: &ShardId| (self.fetched.get(&(*shard, num)), !here.contains(shard));
+        coming.sort_by_key(|(shard, ..)| place(shard));
         for (shard, source, mut offset) in coming {
             let total = self.totals.get(&(shard, num)).copied().unwrap_or(0);
             while pulls.has_room(source) {
                 wanted.insert(Task::Pull(shard, num, offset, source.clone()));
                 offset += self.config.piece;
-                // How long it is says the first piece.
-                if offset >= total {
+                // How long it is says the first piece. Of one that could not be read the first piece is waited for.
+                if offset >= total || self.rests_at(shard, num, offset - self.config.piece) {
                     break;
                 }
             }
@@ -188,6 +189,31 @@ impl Migration {
             wanted.insert(Task::Next(num));
         }
         wanted
+    }
+
+    /// Whether this is the first piece of a shard that could not be read before, and has not been found anew.
+    fn rests_at(&self, shard: ShardId, num: ConfigNum, offset: u64) -> bool {
+        let is_it = |task: &Task| matches!(task, Task::Pull(of, _, at, _) if *of == shard && *at == 0);
+        let is_found = |stage: &Stage| matches!(stage, Stage::Found(_) | Stage::InLog);
+        let again = offset == 0 && self.fetched.contains_key(&(shard, num));
+        again && !self.stages.iter().any(|(task, stage)| is_it(task) && is_found(stage))
+    }
+
+    /// All that was put into the log is applied or lost. A shard whose last piece was there and that is still to be fetched
+    /// could not be read, or has lost some of it.
+    fn is_through(&mut self, machine: &ShardKv) {
+        let num = machine.current().num;
+        for (shard, ..) in machine.coming() {
+            let total = self.totals.get(&(shard, num)).copied().unwrap_or(u64::MAX);
+            let is_last = |(task, stage): (&Task, &Stage)| match (task, stage) {
+                (Task::Pull(of, _, at, _), Stage::InLog) => *of == shard && *at + self.config.piece >= total,
+                _ => false,
+            };
+            if self.stages.iter().any(is_last) {
+                *self.fetched.entry((shard, num)).or_default() += 1;
+            }
+        }
+        self.stages.retain(|_, stage| !matches!(stage, Stage::InLog));
     }
 
     /// The shards of which a piece has been found and is not applied yet. They keep their places: what is not wanted any more
@@ -339,7 +365,7 @@ impl Errands<ShardKv> for Migration {
         }
         if in_log == 0 {
             let before = self.stages.len();
-            self.stages.retain(|_, stage| !matches!(stage, Stage::InLog));
+            self.is_through(machine);
             self.aligned = self.aligned.filter(|_| self.stages.len() == before);
         }
         self.align(machine);
@@ -349,11 +375,8 @@ impl Errands<ShardKv> for Migration {
             self.leaders.insert(asked, leader);
             match &command {
                 Command::Adopt(config) => self.found = config.num,
-                Command::Install { shard, config, offset, total, piece } => {
+                Command::Install { shard, config, total, .. } => {
                     self.totals.insert((*shard, *config), *total);
-                    if offset + piece.len() as u64 >= *total {
-                        *self.fetched.entry((*shard, *config)).or_default() += 1;
-                    }
                 }
                 _ => {}
             }

@@ -1,6 +1,6 @@
 //! A part of a group's state: a table that knows the digest of what it holds.
 //!
-//! The digest is asked for after every entry of the log, and an entry changes one row at most: so each change takes the row's
+//! The digest is asked for after every entry of the log, and an entry changes few rows: so each change takes the row's
 //! old digest out of the sum, and puts the new one in. A row is changed through [`Parts::change`] and in no other way.
 
 use std::collections::BTreeMap;

@@ -140,7 +140,7 @@ impl Waiting {
                 let is_it = matches!(self.cue, Cue::Delivered(_)) && self.is_message(packet);
                 is_it.then_some((packet.to, Some(packet.from)))
             }
-            // A client of a Raft without a service was told that its command is committed: by whoever leads.
+            // A client of a Raft without a service was told that its command is committed: by one that takes itself for a leader.
             Observed::Service { what: what::ACK, .. } if self.cue == Cue::Answered => {
                 leads.iter().next().map(|leader| (leader, None))
             }
@@ -201,6 +201,8 @@ impl Control {
                 let fired = fired.await;
                 let mut own = hands.hands();
                 own.rng = Rng::new(own.plan.seed, &format!("answer {} {}", fired.trigger, fired.nth));
+                // Commands of its own, apart from the script's, the faults' and other answers'.
+                own.commands = (fired.trigger as u64 + 2) * 1_000_000_000 + u64::from(fired.nth) * 1_000_000;
                 own.bound.insert("it".into(), fired.it.into());
                 own.bound.insert("other".into(), fired.other.map(NodeSet::from).unwrap_or_default());
                 let then = own.plan.triggers[fired.trigger].then.clone();

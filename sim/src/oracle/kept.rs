@@ -112,7 +112,8 @@ impl Kept {
     /// The most that a group has had to keep from an entry on, with what is coming to it.
     fn most_from(&self, Place { group, index }: Place) -> u64 {
         let Some(of_group) = self.groups.get(&group) else { return 0 };
-        let from = of_group.bytes.partition_point(|(at, _)| *at < index);
+        // What was so at that entry was said at it or before.
+        let from = of_group.bytes.partition_point(|(at, _)| *at <= index).saturating_sub(1);
         let most = of_group.bytes[from..].iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
         let is_coming = |coming: &&Coming| {
             coming.to.is_none_or(|to| to == group) && coming.there.is_none_or(|there| there > index)
@@ -224,6 +225,16 @@ mod tests {
         story.moves(3, 6, 3, ShardChange::Frozen { to: Some(2), hash: 0 });
         story.moves(3, 7, 3, ShardChange::Deleted);
         assert!(story.snapshot(3, 7, FULL).is_err());
+    }
+
+    #[test]
+    fn the_snapshot_before_may_still_be_there_with_what_has_gone_since() {
+        let mut story = Story::arrived();
+        assert_eq!(story.snapshot(2, 8, FULL), Ok(()));
+        story.moves(2, 10, 2, ShardChange::Deleted);
+        let both = SNAPSHOTS * (FULL + SLACK) + SLACK_OF_DISK;
+        assert_eq!(story.0.holds(NodeId(2), place(2, 11), 0, both, 100), Ok(()));
+        assert!(story.0.holds(NodeId(2), place(2, 12), 0, both, 100).is_err(), "and then it is gone");
     }
 
     #[test]
