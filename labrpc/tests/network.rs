@@ -135,7 +135,7 @@ fn a_node_with_a_service_time_takes_one_message_after_the_other() {
         assert!(gaps.iter().all(|gap| *gap >= Duration::from_micros(9_990)), "{gaps:?}");
     }
     let others = gaps(vec!["another kind".into()]);
-    assert!(others.iter().all(|gap| *gap < Duration::from_millis(1)), "{others:?}");
+    assert!(others.iter().all(|gap| *gap < Duration::from_millis(9)), "{others:?}");
 }
 
 /// S1 calls S2 once, S2 answers each request; returns the outcome and how many requests S2 saw.
