@@ -12,43 +12,14 @@ use shardlab::shardkv::{self, Bug, Clerk, Config, Failure, Patience, Settings, T
 use shardlab::shardmaster::{self, GroupId, Reply, ShardId};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use world::controller::{Master, masters, servers_of};
 use world::{Cluster, Parts, Service, late_and_deaf, lossy_replies, run};
 
 const SHARDS: u32 = 8;
 const GROUPS: u32 = 3;
 
-/// The controller, on servers 1 to 3.
-struct Master;
-
-impl Service for Master {
-    type Clerk = shardmaster::Clerk;
-    type Bug = ();
-
-    async fn boot(env: Env, Parts { raft, options, service, .. }: Parts<()>, observer: Observer) -> Node {
-        let settings = shardmaster::Settings { shards: SHARDS, ..shardmaster::Settings::default() };
-        let config = shardmaster::Config { raft, options, service, settings };
-        shardmaster::Server::boot(env, config, Some(observer)).await.unwrap().node().clone()
-    }
-
-    fn clerk(env: Env, servers: Vec<NodeId>, patience: Patience) -> shardmaster::Clerk {
-        shardmaster::Clerk::new(env, servers, patience)
-    }
-
-    fn digest_of_snapshot(content: &[u8]) -> Result<u64, Malformed> {
-        shardmaster::digest_of_snapshot(content)
-    }
-}
-
 /// A group: the first on servers 11 to 13, the second from 21 on, and so on.
 struct Group;
-
-fn servers_of(group: u64) -> Vec<NodeId> {
-    (1..=3).map(|server| NodeId(group as u32 * 10 + server)).collect()
-}
-
-fn masters() -> Vec<NodeId> {
-    (1..=3).map(NodeId).collect()
-}
 
 impl Service for Group {
     type Clerk = Clerk;
@@ -79,7 +50,7 @@ const fn ms(millis: u64) -> Duration {
 
 /// The controller and all groups.
 struct Town {
-    master: Cluster<Master>,
+    master: Cluster<Master<SHARDS>>,
     groups: Vec<Cluster<Group>>,
 }
 

@@ -14,34 +14,13 @@ use shardlab::shardkv::{
     self, Answer, Clerk, Command, Config, Failure, MIGRATION_KINDS, Patience, Query, Reply as ShardReply, Settings,
     ShardKv, Timing,
 };
-use shardlab::shardmaster::{self, ConfigNum, GroupId, Reply, ShardId, shard_of};
+use shardlab::shardmaster::{ConfigNum, GroupId, Reply, ShardId, shard_of};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use world::controller::{Master, masters, servers_of};
 use world::{Cluster, Parts, Service, late_and_deaf};
 
 const SHARDS: u32 = 8;
-
-/// The controller, on servers 1 to 3.
-struct Master;
-
-impl Service for Master {
-    type Clerk = shardmaster::Clerk;
-    type Bug = ();
-
-    async fn boot(env: Env, Parts { raft, options, service, .. }: Parts<()>, observer: Observer) -> Node {
-        let settings = shardmaster::Settings { shards: SHARDS, ..shardmaster::Settings::default() };
-        let config = shardmaster::Config { raft, options, service, settings };
-        shardmaster::Server::boot(env, config, Some(observer)).await.unwrap().node().clone()
-    }
-
-    fn clerk(env: Env, servers: Vec<NodeId>, patience: Patience) -> shardmaster::Clerk {
-        shardmaster::Clerk::new(env, servers, patience)
-    }
-
-    fn digest_of_snapshot(content: &[u8]) -> Result<u64, Malformed> {
-        shardmaster::digest_of_snapshot(content)
-    }
-}
 
 /// A group that was made for so many shards: the first on servers 11 to 13, and so on.
 struct Group<const MADE_FOR: u32>;
@@ -78,15 +57,7 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn masters() -> Vec<NodeId> {
-    (1..=3).map(NodeId).collect()
-}
-
-fn servers_of(group: u64) -> Vec<NodeId> {
-    (1..=3).map(|server| NodeId(group as u32 * 10 + server)).collect()
-}
-
-fn controller(lab: &Lab) -> Cluster<Master> {
+fn controller(lab: &Lab) -> Cluster<Master<SHARDS>> {
     let mut master = Cluster::from(lab, 1, 3);
     master.before_clients = 100;
     master.start();
@@ -105,12 +76,12 @@ fn group_that_is<const MADE_FOR: u32>(bug: Option<Stubborn>, lab: &Lab, number: 
     group
 }
 
-async fn join(master: &Cluster<Master>, group: u64, servers: Vec<NodeId>) {
+async fn join(master: &Cluster<Master<SHARDS>>, group: u64, servers: Vec<NodeId>) {
     let reply = master.again(move |mut clerk| async move { clerk.join([(GroupId(group), servers)]).await });
     assert!(matches!(reply.await, Ok(Reply::Configured(_))));
 }
 
-async fn leave(master: &Cluster<Master>, group: u64) {
+async fn leave(master: &Cluster<Master<SHARDS>>, group: u64) {
     let reply = master.again(move |mut clerk| async move { clerk.leave([GroupId(group)]).await });
     assert!(matches!(reply.await, Ok(Reply::Configured(_))));
 }
@@ -217,8 +188,11 @@ fn what_a_group_keeps_is_found_where_it_has_joined_since() {
     assert!(!complaints.is_empty() && complaints.iter().all(missing), "{complaints:?}");
 }
 
-/// A server that has whatever it is asked for, and none of it can be read, except for one shard. It counts how often each is asked for.
-fn stranger(lab: &Lab, node: NodeId, readable: ShardId, asked: Arc<Mutex<[u32; SHARDS as usize]>>) {
+/// How often the beginning of each shard was asked for.
+type Asked = Arc<Mutex<[u32; SHARDS as usize]>>;
+
+/// A server that has whatever it is asked for, each shard in so many pieces, and none of it can be read, except for one shard.
+fn stranger(lab: &Lab, node: NodeId, pieces: u64, readable: ShardId, asked: Asked) {
     let booter: labrpc::sim::Booter = Arc::new(move |env: Env| {
         let asked = asked.clone();
         Box::pin(async move {
@@ -226,12 +200,15 @@ fn stranger(lab: &Lab, node: NodeId, readable: ShardId, asked: Arc<Mutex<[u32; S
                 loop {
                     let request = env.accept().await;
                     let response = match labgob::decode::<Request<Command, Query>>(&request.body) {
-                        Ok(Request::Query(Query::Pull { shard, .. })) => {
-                            asked.lock().unwrap()[shard.slot()] += 1;
-                            let piece =
-                                if shard == readable { shardkv::Shard::empty().save() } else { vec![7; 50] };
-                            let answer = Answer::Piece { total: piece.len() as u64, piece: piece.into() };
-                            Response::Read { index: Index(1), answer }
+                        Ok(Request::Query(Query::Pull { shard, offset, most, .. })) => {
+                            asked.lock().unwrap()[shard.slot()] += u32::from(offset == 0);
+                            let (total, piece) = if shard == readable {
+                                let empty = shardkv::Shard::empty().save();
+                                (empty.len() as u64, empty)
+                            } else {
+                                (pieces * most, vec![7; most as usize])
+                            };
+                            Response::Read { index: Index(1), answer: Answer::Piece { total, piece: piece.into() } }
                         }
                         Ok(Request::Tell(_)) => {
                             Response::Done { index: Index(1), reply: ShardReply::Changed(true) }
@@ -247,12 +224,12 @@ fn stranger(lab: &Lab, node: NodeId, readable: ShardId, asked: Arc<Mutex<[u32; S
     lab.order(Order::Boot { node });
 }
 
-#[test]
-fn what_cannot_be_read_is_reported_fetched_ever_more_seldom_and_keeps_nothing_else_waiting() {
-    let (asked, complaints) = heard(|lab| async move {
-        let asked = Arc::new(Mutex::new([0; SHARDS as usize]));
+/// A group takes over all shards from the stranger.
+fn taken_from_a_stranger(pieces: u64) {
+    let (asked, complaints) = heard(move |lab| async move {
+        let asked = Asked::default();
         let last = ShardId(SHARDS - 1);
-        stranger(&lab, NodeId(91), last, asked.clone());
+        stranger(&lab, NodeId(91), pieces, last, asked.clone());
         let master = controller(&lab);
         let one = group::<SHARDS>(&lab, 1);
         join(&master, 9, vec![NodeId(91)]).await;
@@ -271,6 +248,17 @@ fn what_cannot_be_read_is_reported_fetched_ever_more_seldom_and_keeps_nothing_el
         matches!(event, Event::Shard { group: 1, change: ShardChange::Unreadable { from: 9, .. }, .. })
     };
     assert!(complaints.len() > 10 && complaints.iter().all(unreadable), "{complaints:?}");
+}
+
+#[test]
+fn what_cannot_be_read_is_reported_fetched_ever_more_seldom_and_keeps_nothing_else_waiting() {
+    taken_from_a_stranger(1);
+}
+
+/// One of them alone would fill the window.
+#[test]
+fn nor_do_shards_of_many_pieces_that_cannot_be_read() {
+    taken_from_a_stranger(2 * Timing::default().window as u64);
 }
 
 /// The followers of a group answer late, and somebody tells it to delete a copy again and again. All that tells it once.

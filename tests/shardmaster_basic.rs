@@ -3,41 +3,18 @@
 
 mod world;
 
+use labrpc::NodeId;
 use labrpc::sim::{Command as Order, NetWeather, Span};
-use labrpc::{Env, NodeId};
-use shardlab::raft::Node;
-use shardlab::rsm::{Malformed, Observer};
 use shardlab::shardmaster::{
-    self, Bug, Clerk, Config, ConfigNum, Failure, GroupId, MAX_GROUPS_AT_ONCE, Patience, Reads, Refusal, Reply,
-    Settings, ShardConfig, ShardId,
+    Bug, Clerk, ConfigNum, Failure, GroupId, MAX_GROUPS_AT_ONCE, Patience, Reads, Refusal, Reply, ShardConfig,
+    ShardId,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use world::{Parts, Service, lossy_replies, run};
+use world::controller::Master;
+use world::{lossy_replies, run};
 
-type Cluster = world::Cluster<Master>;
-
-struct Master;
-
-impl Service for Master {
-    type Clerk = Clerk;
-    type Bug = Bug;
-
-    async fn boot(env: Env, Parts { raft, options, service, bug }: Parts<Bug>, observer: Observer) -> Node {
-        let settings = Settings { shards: 10, ..Settings::default() };
-        let mut config = Config { raft, options, service, settings };
-        config.plant(bug);
-        shardmaster::Server::boot(env, config, Some(observer)).await.unwrap().node().clone()
-    }
-
-    fn clerk(env: Env, servers: Vec<NodeId>, patience: Patience) -> Clerk {
-        Clerk::new(env, servers, patience)
-    }
-
-    fn digest_of_snapshot(content: &[u8]) -> Result<u64, Malformed> {
-        shardmaster::digest_of_snapshot(content)
-    }
-}
+type Cluster = world::Cluster<Master<10>>;
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod controller;
+
 use labrpc::sim::{
     Booter, Command, DiskWeather, Finished, Lab, Limits, NetWeather, NoHook, Rule, Setup, Span, Spread, Verdict,
     run as simulate,

@@ -7,11 +7,11 @@
 mod cache;
 mod column;
 mod measure;
-mod odds;
 mod page;
+mod waits;
 
 pub use cache::{Cache, build};
 pub use column::{Caps, Column};
 pub use measure::{Cell, Clean, Detection, measure};
-pub use odds::{median, rate, waits};
 pub use page::{Row, page, table};
+pub use waits::{median, waits};

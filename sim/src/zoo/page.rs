@@ -2,7 +2,8 @@
 
 use super::column::{Caps, Column};
 use super::measure::Cell;
-use super::odds::{median, rate, waits};
+use super::waits::{median, waits};
+use crate::campaign::interval;
 use crate::raft::{BugCard, Class, Study};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -66,13 +67,14 @@ impl Cell {
     /// In a cell of a table.
     fn text(&self) -> String {
         let (seen, runs) = (self.detections.len() as u64, self.runs);
-        let (p, low, high) = rate(seen, runs);
+        let share = seen as f64 / runs.max(1) as f64;
+        let (low, high) = interval(seen, runs);
         let live = format!("live in {} of {}", self.live, self.compared);
         let dismissed = match self.dismissed {
             0 => String::new(),
             count => format!(", {count} red without it too"),
         };
-        let interval = format!("{} ({} to {})", percent(p), percent(low), percent(high));
+        let interval = format!("{} ({} to {})", percent(share), percent(low), percent(high));
         match self.standing() {
             Standing::Untested => format!("UNTESTED: no difference in {} runs{dismissed}", self.compared),
             Standing::Unseen(_) => format!("not in {runs} runs: {interval}; {live}{dismissed}"),
@@ -174,8 +176,8 @@ A bug is looked for until {detections} of its runs have seen it, with at most {u
 {easy} for an easy bug, {medium} for a medium one and {hard} for a hard one. The classes are estimates from before the bugs were
 planted, where there were any, and were never set by what was measured: easy is within 20 runs, medium within 500, hard within 5,000.
 
-A cell says in how many runs of how many it was seen, the share with its 95 % interval (Wilson's; since the search stops with a
-detection, the share is a little high where they are few), after how many runs in the middle, how much simulated time went by for each
+A cell says in how many runs of how many it was seen, the share with its 95 % interval (exact, after Clopper and Pearson; since the
+search stops with a detection, the share is a little high where they are few), after how many runs in the middle, how much simulated time went by for each
 detection, and which check saw it most often. A run counts if the same run without the bug is green; those where it is not are
 told apart. A bug is *live* in a run if anything at all is different from the same run without it: that is looked at in
 the first {sample} runs. One that is live in none of them is untested, and neither seen nor missed.
@@ -276,8 +278,8 @@ mod tests {
     #[test]
     fn a_cell_says_what_was_seen_and_how_sure_that_is() {
         let text = cell(Column::Usual, 10, &[(3, "a"), (10, "a")], 7).text();
-        assert_eq!(text, "2 of 10: 20 % (5.7 % to 51 %); after 3, 5 s; `a`; live in 7 of 10");
+        assert_eq!(text, "2 of 10: 20 % (2.5 % to 56 %); after 3, 5 s; `a`; live in 7 of 10");
         let text = cell(Column::Usual, 10, &[], 7).text();
-        assert_eq!(text, "not in 10 runs: 0 % (0 % to 28 %); live in 7 of 10");
+        assert_eq!(text, "not in 10 runs: 0 % (0 % to 31 %); live in 7 of 10");
     }
 }
