@@ -16,6 +16,7 @@
 
 pub mod campaign;
 pub mod cli;
+pub mod guide;
 pub mod history;
 pub mod kv;
 pub mod lab;

@@ -123,6 +123,7 @@ fn told(suite: &Suite, seed: u64, scenario: &str, bug: Option<&str>) -> String {
         seed,
         bug: bug.map(String::from),
         mute: Vec::new(),
+        drawn: None,
     };
     let report = run_watched(&suite.system, &job.plan(std::slice::from_ref(suite)), Record::Everything);
     match report.violation() {

@@ -98,6 +98,7 @@ fn found(bug: &str, check: bool) -> Vec<Found> {
         seed,
         bug: Some(bug.into()),
         mute: if check { vec!["progress".into()] } else { Vec::new() },
+        drawn: None,
     };
     let jobs: Vec<Job> = (0..3).map(job).collect();
     let options =

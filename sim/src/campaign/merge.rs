@@ -30,7 +30,7 @@ impl Which {
     /// The run of a seed.
     pub fn job(&self, seed: u64) -> Job {
         let Which { bug, mute, suite, scenario } = self.clone();
-        Job { suite, scenario, seed, bug, mute }
+        Job { suite, scenario, seed, bug, mute, drawn: None }
     }
 }
 

@@ -13,6 +13,7 @@ mod process;
 mod progress;
 mod results;
 mod seeds;
+mod source;
 mod story;
 mod watched;
 mod worker;
@@ -21,9 +22,10 @@ pub use check::compare;
 pub use found::{Divergence, Found};
 pub use merge::{Bad, Merged, Read, Run, Which, gaps};
 pub use odds::{bound, clean_needed, interval, statement};
-pub use pool::{Options, run};
+pub use pool::{Options, conduct, run};
 pub use results::{CutShort, Results, marks_text, remarks};
-pub use seeds::Seeds;
+pub use seeds::{Seeds, Shard};
+pub use source::{Listed, Next, Source};
 pub use story::{Width, heading, replay_command, story, trace};
 pub use watched::watched;
 pub use worker::{WORKER, work};
@@ -46,6 +48,29 @@ pub struct Job {
     /// Which checks to switch off.
     #[serde(default)]
     pub mute: Vec<String>,
+    /// The plan, where it is none that the scenario draws for the seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn: Option<Drawn>,
+}
+
+/// A plan that no seed draws.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Drawn {
+    /// The plan.
+    pub plan: Box<crate::plan::Plan>,
+    /// Where it is written to if it fails.
+    pub file: std::path::PathBuf,
+}
+
+impl Drawn {
+    /// Writes it there.
+    ///
+    /// # Errors
+    /// If that is not possible.
+    pub fn write(&self) -> std::io::Result<()> {
+        self.file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        std::fs::write(&self.file, self.plan.to_json())
+    }
 }
 
 impl Job {
@@ -60,6 +85,9 @@ impl Job {
     /// # Panics
     /// If there is no such scenario: jobs are made from the suites that there are.
     pub fn plan(&self, suites: &[Suite]) -> crate::plan::Plan {
+        if let Some(Drawn { plan, .. }) = &self.drawn {
+            return plan.as_ref().clone();
+        }
         let (suite, scenario) = self.find(suites).expect("jobs are made from the suites that there are");
         let mut plan = suite.plan(scenario, self.seed, self.bug.as_deref());
         plan.mute = self.mute.clone();

@@ -6,14 +6,13 @@ use super::found::Found;
 use super::process::Process;
 use super::progress::Progress;
 use super::results::{CutShort, Results};
+use super::source::{Listed, Next, Source};
 use super::worker::{Said, Task};
 use crate::lab::Summary;
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-/// Tasks that a worker has in hand, so that it need not wait for the parent.
-const IN_HAND: usize = 16;
 /// A worker is replaced by a fresh process after so many runs, so that nothing can pile up in it unseen.
 const RUNS_PER_WORKER: u64 = 2_000;
 
@@ -50,21 +49,34 @@ type Word = (usize, u64, Option<Said>);
 /// Is told what was found.
 type Tell<'a> = dyn FnMut(&Job, &Found) + 'a;
 
-/// Runs so many jobs and collects what comes of them. What is found is told at once, in the order in which it is
-/// found; the results have it in the order of the jobs.
+/// Runs so many jobs and collects what comes of them: see [`conduct`].
 ///
 /// # Errors
-/// If it cannot begin: the first workers cannot be started or the file for JSON lines cannot be written. What goes
-/// wrong later cuts the campaign short, and is in the results.
+/// As there.
 pub fn run(
     jobs: impl Iterator<Item = Job>,
     total: u64,
     options: &Options,
     tell: impl FnMut(&Job, &Found),
 ) -> std::io::Result<Results> {
+    conduct(&mut Listed(jobs), total, options, tell)
+}
+
+/// Runs the jobs that a source gives out, so many, and collects what comes of them. What is found is told at once, in the order
+/// in which it is found; the results have it in the order of the jobs.
+///
+/// # Errors
+/// If it cannot begin: the first workers cannot be started or the file for JSON lines cannot be written. What goes
+/// wrong later cuts the campaign short, and is in the results.
+pub fn conduct(
+    source: &mut dyn Source,
+    total: u64,
+    options: &Options,
+    tell: impl FnMut(&Job, &Found),
+) -> std::io::Result<Results> {
     let (sender, words) = channel();
     let mut pool = Pool {
-        jobs: Box::new(jobs),
+        source,
         next_id: 0,
         workers: Vec::new(),
         generation: 0,
@@ -86,7 +98,7 @@ pub fn run(
 }
 
 struct Pool<'a> {
-    jobs: Box<dyn Iterator<Item = Job> + 'a>,
+    source: &'a mut dyn Source,
     next_id: u64,
     workers: Vec<Worker>,
     generation: u64,
@@ -127,10 +139,10 @@ impl Pool<'_> {
     /// Hands a worker what it can take.
     fn feed(&mut self, slot: usize) {
         while !self.is_full()
-            && self.workers[slot].tasks.len() < IN_HAND
+            && self.workers[slot].tasks.len() < self.source.in_hand()
             && self.workers[slot].runs < RUNS_PER_WORKER
         {
-            let Some(job) = self.jobs.next() else { return };
+            let Next::Job(job) = self.source.next() else { return };
             self.next_id += 1;
             let task = Task { id: self.next_id, job, lines_to: None };
             let worker = &mut self.workers[slot];
@@ -185,6 +197,7 @@ impl Pool<'_> {
                 checker.add(id, job.clone(), summary.digest.clone());
             }
             let written = self.results.add(summary);
+            self.source.done(id, summary.violation.is_none().then_some(&summary.marks));
             if let Some(violation) = &summary.violation {
                 self.fail(id, job, Found::Violation(violation.clone()))?;
             }
@@ -213,6 +226,7 @@ impl Pool<'_> {
             }
             if let Some((nth, job)) = worker.tasks.pop_front() {
                 let said = worker.process.kill();
+                self.source.done(nth, None);
                 self.fail(nth, job, Found::Hung { patience, said })?;
                 self.hand_on(slot)?;
             }
@@ -224,6 +238,7 @@ impl Pool<'_> {
         let worker = &mut self.workers[slot];
         let (how, said) = worker.process.ended();
         if let Some((nth, job)) = worker.tasks.pop_front() {
+            self.source.done(nth, None);
             self.fail(nth, job, Found::Died { how, said })?;
         }
         self.hand_on(slot)

@@ -114,7 +114,12 @@ impl Results {
         };
         // There is no summary of what did not come to its end.
         self.runs += u64::from(matches!(found, Found::Hung { .. } | Found::Died { .. }));
-        let line = detail.map(|detail| FoundLine { found: found.word().to_lowercase(), job: &job, detail });
+        let named = match &job.drawn {
+            // Summaries call it by that name.
+            Some(drawn) => Job { scenario: drawn.plan.scenario.clone(), drawn: None, ..job.clone() },
+            None => job.clone(),
+        };
+        let line = detail.map(|detail| FoundLine { found: found.word().to_lowercase(), job: &named, detail });
         let written = match (&mut self.json, line) {
             (Some(lines), Some(line)) => lines.write(&line),
             _ => Ok(()),
@@ -128,6 +133,11 @@ impl Results {
     /// The number of the job that has the last of so many failures, once there are that many.
     pub(super) fn enough(&self, failures: usize) -> Option<u64> {
         self.nths.get(failures.saturating_sub(1)).copied()
+    }
+
+    /// The number of the job that failed first, from 1.
+    pub fn first_failure(&self) -> Option<u64> {
+        self.enough(1)
     }
 
     /// Lets others see what there is, now and then.

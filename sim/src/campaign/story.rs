@@ -1,7 +1,7 @@
 //! A red run's story: what did not hold, how to see it again, and what happened last, a column for each server.
 
 use super::found::Found;
-use super::{Divergence, Job};
+use super::{Divergence, Drawn, Job};
 use crate::lab::Line;
 use crate::lab::{Detail, Report};
 use crate::oracle::Violation;
@@ -53,7 +53,8 @@ pub fn story(replay: &str, job: &Job, found: &Found, report: Option<&Report>, wi
 
 /// The first line of a story: what, and where.
 pub fn heading(job: &Job, found: &Found) -> String {
-    let (word, run) = (found.word(), format!("{} {}, seed {}", job.suite, job.scenario, job.seed));
+    let scenario = job.drawn.as_ref().map_or(&job.scenario, |drawn| &drawn.plan.scenario);
+    let (word, run) = (found.word(), format!("{} {scenario}, seed {}", job.suite, job.seed));
     match found {
         Found::Violation(violation) => format!("{word}  {}  in {run}", violation.check),
         _ => format!("{word}  {run}"),
@@ -106,6 +107,9 @@ fn parted(divergence: &Divergence) -> String {
 
 /// The command that makes the run again.
 pub fn replay_command(program: &str, job: &Job) -> String {
+    if let Some(Drawn { file, .. }) = &job.drawn {
+        return format!("{program} replay {}", file.display());
+    }
     let mut command = format!("{program} replay {} --seed {}", job.scenario, job.seed);
     if let Some(bug) = &job.bug {
         let _ = write!(command, " --bug {bug}");

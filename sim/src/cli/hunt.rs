@@ -1,10 +1,13 @@
 //! `hunt`: swarm plans over all systems, until so many were run, until a time has passed, or until something is found.
 
-use super::run::{How, carry_out, code};
+use super::run::{How, carry_out, code, conduct, known};
 use super::{Usage, show};
-use crate::campaign::Seeds;
+use crate::campaign::{Results, Seeds};
+use crate::guide::{Corpus, Guided};
 use crate::scenario::{Group, Scenario, Suite};
-use std::time::Duration;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Where to look, and for how long.
 #[derive(clap::Args)]
@@ -18,6 +21,10 @@ pub struct Args {
     /// Begin no run after so long, such as `8h` or `10m`.
     #[arg(long = "for", value_name = "TIME")]
     lasts: Option<humantime::Duration>,
+    /// Every other plan is one that reached something rare, with changes. Such plans are kept in this folder and taken up from it
+    /// the next time; to merge the folders of several machines, copy them together.
+    #[arg(long, value_name = "DIR")]
+    guided: Option<PathBuf>,
     #[command(flatten)]
     how: How,
 }
@@ -33,9 +40,32 @@ pub fn hunt(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
     let many = if lasts.is_some() { MANY } else { SEEDS };
     let seeds = args.seeds.as_ref().map_or(0..many, |seeds| seeds.0.clone());
     // What is found first ends the hunt.
-    let results = carry_out(suites, &chosen, seeds, lasts, 1, &args.how)?;
+    let results = match &args.guided {
+        None => carry_out(suites, &chosen, seeds, lasts, 1, &args.how)?,
+        Some(dir) => guided(suites, &chosen, seeds, lasts, dir, &args.how)?,
+    };
     show(results.text());
     Ok(code(&results))
+}
+
+fn guided(
+    suites: &[Suite],
+    chosen: &[(&'static str, &Scenario)],
+    seeds: Range<u64>,
+    lasts: Option<Duration>,
+    dir: &Path,
+    how: &How,
+) -> Result<Results, Usage> {
+    known(suites, chosen, how)?;
+    let ends = lasts.map(|lasts| Instant::now() + lasts);
+    let failed = |error: std::io::Error| Usage(format!("the hunt could not be guided: {error}"));
+    let corpus = Corpus::open(dir).map_err(failed)?;
+    let guide = Guided::new(suites, chosen, seeds, corpus, ends).map_err(failed)?;
+    let mut guide = guide.with(how.bug.clone(), how.mute.clone(), how.shard.unwrap_or_default());
+    let total = guide.count();
+    let results = conduct(suites, &mut guide, total, 1, how)?;
+    show(guide.finish().map_err(failed)?);
+    Ok(results)
 }
 
 /// The swarm of each suite that is named.

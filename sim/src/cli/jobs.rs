@@ -1,32 +1,12 @@
 //! The runs of a campaign: counted, and made one by one as they are needed.
 
 use super::Usage;
-use crate::campaign::Job;
+use crate::campaign::{Job, Shard};
 use crate::scenario::Scenario;
 use std::ops::Range;
-use std::str::FromStr;
 
 /// A campaign of more runs would take thousands of years.
 const MOST: u64 = 1_000_000_000_000_000;
-
-/// One of several parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
-    index: u64,
-    of: u64,
-}
-
-impl FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Shard, String> {
-        let parts = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
-        match parts {
-            Some((index, of)) if 1 <= index && index <= of => Ok(Shard { index, of }),
-            _ => Err(format!("`{text}` is no part; write 2/4 for the second of four")),
-        }
-    }
-}
 
 /// One seed of every scenario after the other, so that a campaign that is cut short has seen all scenarios.
 pub struct Jobs {
@@ -53,17 +33,17 @@ impl Jobs {
         let Some(all) = all else {
             return Err(Usage(format!("these are more than {MOST} runs, which would never end; take fewer seeds")));
         };
-        let shard = shard.unwrap_or(Shard { index: 1, of: 1 });
+        let shard = shard.unwrap_or_default();
         Ok(Jobs { chosen, first_seed: seeds.start, all, shard, bug, mute })
     }
 
     /// How many there are.
     pub fn count(&self) -> u64 {
-        self.all.saturating_sub(self.shard.index - 1).div_ceil(self.shard.of)
+        self.shard.count(self.all)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Job> {
-        (0..self.count()).map(|nth| self.job(self.shard.index - 1 + nth * self.shard.of))
+        (0..self.count()).map(|nth| self.job(self.shard.nth(nth)))
     }
 
     fn job(&self, nth: u64) -> Job {
@@ -75,6 +55,7 @@ impl Jobs {
             seed: self.first_seed + nth / count,
             bug: self.bug.clone(),
             mute: self.mute.clone(),
+            drawn: None,
         }
     }
 }
@@ -94,13 +75,10 @@ mod tests {
 
     #[test]
     fn shards_are_parts_of_a_whole() {
-        assert_eq!("2/4".parse(), Ok(Shard { index: 2, of: 4 }));
-        assert!(
-            "0/4".parse::<Shard>().is_err() && "5/4".parse::<Shard>().is_err() && "x".parse::<Shard>().is_err()
-        );
-        let whole = listed(&jobs(Shard { index: 1, of: 1 }));
+        let whole = listed(&jobs(Shard::default()));
         for of in [1, 5, 12, 40] {
-            let parts: Vec<Jobs> = (1..=of).map(|index| jobs(Shard { index, of })).collect();
+            let parts: Vec<Jobs> =
+                (1..=of).map(|index| jobs(Shard::of(index, of).expect("it is a part"))).collect();
             let mut union: Vec<_> = parts.iter().flat_map(listed).collect();
             union.sort();
             let mut all = whole.clone();
@@ -112,7 +90,7 @@ mod tests {
 
     #[test]
     fn each_seed_goes_through_all_scenarios_before_the_next() {
-        let listed = listed(&jobs(Shard { index: 1, of: 1 }));
+        let listed = listed(&jobs(Shard::default()));
         let expected =
             [(u64::MAX - 4, "one"), (u64::MAX - 4, "two"), (u64::MAX - 4, "three"), (u64::MAX - 3, "one")];
         assert_eq!(listed[..4], expected.map(|(seed, scenario)| (seed, scenario.to_string())));

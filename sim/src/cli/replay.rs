@@ -88,6 +88,7 @@ pub fn replay(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
         seed: plan.seed,
         bug: plan.bug.clone(),
         mute: args.mute.clone(),
+        drawn: None,
     };
     let again = if is_file(&args.what) { of_file(args) } else { replay_command(&program(), &job) };
     let patience = Duration::from_secs(args.hang_after.max(1));

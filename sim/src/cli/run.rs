@@ -1,8 +1,11 @@
 //! `run`: a campaign.
 
-use super::jobs::{Jobs, Shard};
+use super::jobs::Jobs;
 use super::{OK, UNKNOWN, Usage, VIOLATION, near, program, show, width};
-use crate::campaign::{self, Found, Job, Options, Results, Seeds, heading, replay_command, story, watched};
+use crate::campaign::{
+    self, Drawn, Found, Job, Listed, Options, Results, Seeds, Shard, Source, heading, replay_command, story,
+    watched,
+};
 use crate::lab::{Record, Report};
 use crate::scenario::{Group, Scenario, Suite};
 use std::collections::BTreeMap;
@@ -36,13 +39,13 @@ pub(super) struct How {
     check: bool,
     /// Only the i-th of n equal parts of the runs, to spread a campaign over machines.
     #[arg(long, value_name = "i/n")]
-    shard: Option<Shard>,
+    pub(super) shard: Option<Shard>,
     /// Plant a bug (see `list bugs`).
     #[arg(long, value_name = "NAME")]
-    bug: Option<String>,
+    pub(super) bug: Option<String>,
     /// Switch a check off (see `list checks`).
     #[arg(long, value_name = "CHECK")]
-    mute: Vec<String>,
+    pub(super) mute: Vec<String>,
     /// Write one line of JSON for each run; `found` is in those of runs that hung, died or diverged.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -86,16 +89,31 @@ pub(super) fn carry_out(
     enough: usize,
     how: &How,
 ) -> Result<Results, Usage> {
-    let used = used_of(suites, chosen);
-    if let Some(name) = &how.bug {
-        near::bug(&used, name)?;
-    }
-    how.mute.iter().try_for_each(|name| near::check(name))?;
+    known(suites, chosen, how)?;
     let jobs = Jobs::of(chosen, seeds, how.shard, how.bug.clone(), how.mute.clone())?;
-    let options = options(how, enough)?;
     let ends = lasts.map(|lasts| Instant::now() + lasts);
     let in_time = jobs.iter().take_while(|_| ends.is_none_or(|ends| Instant::now() < ends));
-    let results = campaign::run(in_time, jobs.count(), &options, tell)
+    conduct(suites, &mut Listed(in_time), jobs.count(), enough, how)
+}
+
+/// Whether the scenarios' systems have that bug, and there are those checks.
+pub(super) fn known(suites: &[Suite], chosen: &[(&'static str, &Scenario)], how: &How) -> Result<(), Usage> {
+    if let Some(name) = &how.bug {
+        near::bug(&used_of(suites, chosen), name)?;
+    }
+    how.mute.iter().try_for_each(|name| near::check(name))
+}
+
+/// Runs what a source gives out, so much, and tells what was found. `enough` failures end it unless another number is asked for.
+pub(super) fn conduct(
+    suites: &[Suite],
+    source: &mut dyn Source,
+    total: u64,
+    enough: usize,
+    how: &How,
+) -> Result<Results, Usage> {
+    let options = options(how, enough)?;
+    let results = campaign::conduct(source, total, &options, tell)
         .map_err(|error| Usage(format!("the campaign could not be run: {error}")))?;
     // What was found beyond that by runs that were under way has been told.
     for (job, found) in results.failures.iter().take(options.max_failures) {
@@ -124,6 +142,9 @@ fn options(args: &How, enough: usize) -> Result<Options, Usage> {
 
 /// Says at once what was found: nobody knows how the campaign will end. Its story is told then.
 fn tell(job: &Job, found: &Found) {
+    if let Some(Err(error)) = job.drawn.as_ref().map(Drawn::write) {
+        show(format_args!("the plan could not be written, and can be had nowhere else: {error}\n"));
+    }
     show(format_args!(
         "FOUND  {}\n       Replay it:  {}\n\n",
         heading(job, found),

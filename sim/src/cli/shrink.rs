@@ -155,6 +155,7 @@ fn confirm(suite: &Suite, written: &Written<'_>) -> Result<u8, Usage> {
         seed: plan.seed,
         bug: plan.bug.clone(),
         mute: plan.mute.clone(),
+        drawn: None,
     };
     let again = format!("{} replay {name}", program());
     show(format_args!(

@@ -1,10 +1,10 @@
 //! `zoo`: how well planted bugs are seen.
 
-use super::{OK, UNKNOWN, Usage, near, show, write};
+use super::{OK, UNKNOWN, Usage, VIOLATION, near, show, write};
 use crate::campaign::Options;
-use crate::raft::BugCard;
+use crate::raft::{BugCard, Class};
 use crate::scenario::Suite;
-use crate::zoo::{Cache, Caps, Column, Row, build, measure, page, table};
+use crate::zoo::{Budget, Cache, Caps, Column, Row, build, compared, grow, hunted, measure, page, table};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +16,9 @@ pub struct Args {
     /// Only a look: 20 runs at most, and one detection is enough.
     #[arg(long)]
     quick: bool,
+    /// Instead, compare a swarm with guided ones, on the bugs that are named or else on all that are not easy.
+    #[arg(long, conflicts_with = "quick")]
+    guidance: bool,
     /// Runs side by side; as many as there are cores unless said.
     #[arg(long)]
     jobs: Option<usize>,
@@ -43,6 +46,9 @@ pub fn zoo(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
         json: None,
         quiet: true,
     };
+    if args.guidance {
+        return guidance(suites, &chosen, args, &options);
+    }
     let caps = if args.quick { Caps::QUICK } else { Caps::FULL };
     let failed = |error: std::io::Error| Usage(format!("the zoo could not be measured: {error}"));
     let mut cache = build().and_then(|build| Cache::open(&args.cache, build)).map_err(failed)?;
@@ -62,6 +68,38 @@ pub fn zoo(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
     }
     let is_seen = |row: &Row| row.cells.iter().any(|cell| !cell.detections.is_empty());
     Ok(if rows.iter().all(is_seen) { OK } else { UNKNOWN })
+}
+
+/// How guided hunts are compared with others.
+const BUDGET: Budget = Budget { hunts: 5, runs: 300, growing: 2_000 };
+
+fn guidance(suites: &[Suite], chosen: &[(&Suite, BugCard)], args: &Args, options: &Options) -> Result<u8, Usage> {
+    let failed = |error: std::io::Error| Usage(format!("guidance could not be measured: {error}"));
+    let is_easy = |bug: &BugCard| bug.study.is_some_and(|study| study.class == Class::Easy);
+    let chosen: Vec<_> = chosen.iter().filter(|(_, bug)| !args.bugs.is_empty() || !is_easy(bug)).collect();
+    let scratch = args.cache.join("guidance");
+    let mut trials = Vec::new();
+    for (at, (suite, bug)) in chosen.iter().enumerate() {
+        show(format_args!("{} of {}: {} of {}\n", at + 1, chosen.len(), bug.name, suite.name));
+        let grown = scratch.join(suite.name);
+        if !chosen[..at].iter().any(|(before, _)| before.name == suite.name) {
+            if grown.exists() {
+                std::fs::remove_dir_all(&grown).map_err(failed)?;
+            }
+            grow(suites, suite, BUDGET.growing, &grown, options).map_err(failed)?;
+        }
+        let trial = hunted(suites, suite, bug, BUDGET, (&grown, &scratch), options).map_err(failed)?;
+        for plan in &trial.unfair {
+            show(format_args!("UNFAIR: red without a bug too: {plan}\n"));
+        }
+        trials.push(trial);
+    }
+    let text = compared(&trials, BUDGET);
+    show(&text);
+    if let Some(path) = &args.out {
+        write(path, &text)?;
+    }
+    Ok(if trials.iter().all(|trial| trial.unfair.is_empty()) { OK } else { VIOLATION })
 }
 
 /// What makes the page again, wherever it is called.

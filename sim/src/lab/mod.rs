@@ -132,7 +132,7 @@ fn report(plan: &Plan, finished: Finished<control::Notes>) -> Report {
         bytes: counters.bytes_sent,
         virtual_nanos: stamp.at.nanos(),
         commits: watcher.oracles.commits(),
-        marks: watcher.oracles.marks(),
+        marks: watcher.marks(),
         waived: plan.waived.clone(),
         mute: plan.mute.clone(),
         not_checked: watcher.oracles.not_checked(watcher.explains),

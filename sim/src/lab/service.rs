@@ -54,7 +54,7 @@ fn listener(env: &Env, lab: &Lab) -> Tell {
     let (env, lab) = (env.clone(), lab.clone());
     Tell::new(move |done| match done {
         Done::Applied { index, term, command, executed, digest } => {
-            lab.with_hook(|watcher: &mut Watcher| watcher.executes(command.filter(|_| executed).cloned()));
+            lab.with_hook(|watcher: &mut Watcher| watcher.executes(command.cloned(), executed));
             let hash = command.map_or_else(|| hash_of(&Content::Noop), |command| hash_of_command(command));
             lab.report_from(&env, what::APPLY_OWN, [index.0, told(term), hash, digest]);
         }

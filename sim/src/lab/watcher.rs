@@ -7,7 +7,7 @@ use super::triggers::Triggers;
 use super::words::{Asks, IsTold};
 use crate::history::{At, Call, History, OpId, Outcome};
 use crate::kv::{Lost, Place, Told};
-use crate::oracle::{Fact, GroupAt, Oracles, Violation, violated};
+use crate::oracle::{Fact, GroupAt, Oracles, ServiceMarks, Violation, violated};
 use crate::plan::Plan;
 use crate::raft::{Change, DiskFact, Follow, Part, RaftSystem, WireFacts};
 use crate::shard::Ownership;
@@ -104,10 +104,12 @@ pub(super) struct Watcher {
     pub ownership: Ownership,
     /// What became of shards: each thing as it was said first, and when.
     pub shard_news: Vec<(Time, Event)>,
+    /// What is rare among operations and shards.
+    service: ServiceMarks,
     /// What waits for something to happen.
     pub triggers: Triggers,
     /// What a server is about to report that it has executed, and the last entry of each group of which that is known.
-    executed: Option<Bytes>,
+    executed: Option<(Bytes, bool)>,
     known_to: Vec<Index>,
     /// What each server has said of shards since it last reported its state: the next entry that it reports has done that.
     moved: Vec<Vec<(u32, u64, ShardChange)>>,
@@ -146,6 +148,7 @@ impl Watcher {
             controller: ControllerWatch::default(),
             ownership: Ownership::default(),
             shard_news: Vec::new(),
+            service: ServiceMarks::default(),
             triggers: Triggers::new(plan, &*system),
             executed: None,
             known_to: nothing,
@@ -192,9 +195,15 @@ impl Watcher {
         self.outcome = outcome;
     }
 
-    /// A server is about to report its state, and with what it has executed just now.
-    pub fn executes(&mut self, command: Option<Bytes>) {
-        self.executed = command;
+    /// A server is about to report its state, and with what it has applied just now; whether it has executed that.
+    pub fn executes(&mut self, command: Option<Bytes>, executed: bool) {
+        self.executed = command.map(|command| (command, executed));
+    }
+
+    /// How often each mark was reached.
+    pub fn marks(&self) -> Vec<u32> {
+        let marks = self.oracles.marks().into_iter().zip(self.service.counts());
+        marks.map(|(of_groups, of_service)| of_groups + of_service).collect()
     }
 
     fn state(&mut self, stamp: Stamp, group: GroupAt, node: NodeId, index: Index, digest: u64) {
@@ -206,9 +215,18 @@ impl Watcher {
         }
         let executed = self.executed.take().filter(|_| is_first);
         let Place { group: number, .. } = group.place(index);
-        if let Some(entry) = executed.and_then(|command| self.system.kv()?.explain(number, &command)) {
-            let violation = self.oracles.executes(stamp, group, index, &entry);
-            violation.into_iter().for_each(|violation| self.violate(violation));
+        let explained = |(command, executed): (Bytes, bool)| {
+            self.system.kv()?.explain(number, &command).map(|entry| (entry, executed))
+        };
+        match executed.and_then(explained) {
+            Some((entry, true)) => {
+                let violation = self.oracles.executes(stamp, group, index, &entry);
+                violation.into_iter().for_each(|violation| self.violate(violation));
+            }
+            Some((entry, false)) if self.oracles.has_executed(group, index, &entry) => {
+                self.service.is_there_again()
+            }
+            _ => {}
         }
         self.tell(stamp, group, &Fact::State { node, index, digest });
     }
@@ -230,7 +248,10 @@ impl Watcher {
                 Outcome::Ok { reply: told.reply, at: at(stamp) }
             }
             Err(Lost::Refused) => Outcome::Fail { at: at(stamp) },
-            Err(Lost::Unknown) => Outcome::Unknown,
+            Err(Lost::Unknown) => {
+                self.service.gives_up();
+                Outcome::Unknown
+            }
         };
         self.history.ret(op, outcome);
     }
@@ -317,6 +338,10 @@ impl Watcher {
         self.tell_of(stamp, node, &Fact::Emitted { node, event });
         if self.ownership.is_news(event) {
             self.shard_news.push((stamp.at, event.clone()));
+            self.service.news(event);
+        }
+        if let Some(group) = self.oracles.group_of(node) {
+            self.service.says(group, event);
         }
         if let Err(detail) = self.ownership.learn(stamp.at, event) {
             self.violate(violated("shard-ownership", detail, stamp));

@@ -111,6 +111,12 @@ impl AckHonest {
         kept.moves(place, (shard, config), change, |shard| size(stores, shard));
     }
 
+    /// Whether an operation was executed.
+    pub fn has_executed(&self, place: Place, Entry { by, call }: &Entry) -> bool {
+        let apart = matches!(self.store_of(call.key(), place.group), StoreId::Group(_)).then_some(place.group);
+        self.by.contains_key(&(apart, *by))
+    }
+
     /// An operation is executed. Told once for each entry, of the first server that comes there, in order.
     pub fn executes(&mut self, place: Place, Entry { by, call }: &Entry) -> Verdict {
         let id = self.store_of(call.key(), place.group);

@@ -223,6 +223,11 @@ impl Oracles {
         self.judged(verdict)
     }
 
+    /// Whether a client's operation that is in a log was executed.
+    pub fn has_executed(&self, group: GroupAt, index: Index, entry: &Entry) -> bool {
+        self.answers.as_ref().is_some_and(|answers| answers.has_executed(group.place(index), entry))
+    }
+
     /// A client of a key/value service asks for something.
     pub fn asks(&mut self, client: u32) {
         if let Some(answers) = &mut self.answers {

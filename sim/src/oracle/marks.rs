@@ -50,6 +50,14 @@ marks! {
     CommittedAlone = "a commit with the smallest possible majority of disks",
     ReadConfirmed = "a read was confirmed without the log",
     Transferred = "leadership was handed over",
+    OperationAgain = "an operation that was executed was in the log again",
+    OutcomeUnknown = "a client never learned what became of its operation",
+    ShardCameBack = "a shard came back to a group that still kept a copy of it",
+    ShardWentOn = "a shard was given away while an older copy of it was kept elsewhere",
+    ShardOfNobody = "a shard was given away to nobody yet",
+    GroupFarBehind = "a group took on a configuration when two newer ones were there",
+    LeaderWhileMoving = "a leader was elected in a group that a shard was on its way to or from",
+    SnapshotWhileMoving = "a snapshot was sent in a group that a shard was on its way to or from",
 }
 
 /// Counts of marks, and what is needed to see them.

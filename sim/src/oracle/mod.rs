@@ -32,6 +32,7 @@ mod recovery;
 mod reference;
 mod replication_match;
 mod resources;
+mod service_marks;
 mod snapshot_honest;
 mod state_digest;
 mod stores;
@@ -47,6 +48,7 @@ pub use known::{Committed, Durable, Fact, Known, Memory, Server, ServiceSnapshot
 pub use known::{EMPTY_DIGEST, extend_digest};
 pub use log::{Item, LogView, hash_of};
 pub use marks::{MARKS, Mark, Marks};
+pub use service_marks::ServiceMarks;
 
 use crate::plan::Plan;
 use crate::raft::RaftSystem;

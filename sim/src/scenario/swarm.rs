@@ -26,7 +26,7 @@ pub const SHARDS: &[Scenario] =
     &[Scenario::swarm("shard-swarm", "What the seed draws, of everything that there is.", shards)];
 
 /// How long the faults last.
-const LASTS: Span = Span::secs(20);
+pub(crate) const LASTS: Span = Span::secs(20);
 /// Operations of each client, and the longest pause in front of a wave: so that they have something to do all the time.
 const OPS: u32 = 100;
 const PAUSE: Span = Span::millis(360);
@@ -164,6 +164,17 @@ fn faults(draw: &mut Draw, mut plan: Plan, on: &[On]) -> Plan {
     plan.sleep(LASTS);
     plan.finale.core = Some(plan.majority_of_each());
     plan
+}
+
+/// After a change: takes out again what would break the limits, and makes the demands that fit the knobs.
+pub(crate) fn keep_fair(plan: &mut Plan) {
+    if plan.knobs.reads == ReadMode::Lease {
+        plan.faults.retain(|fault| !matches!(fault.act, Act::ClockJump { .. }));
+    }
+    plan.finale.core = Some(plan.majority_of_each());
+    plan.finale.converge = true;
+    plan.waived.clear();
+    super::raft::waive(plan);
 }
 
 /// A plan with one nemesis and nothing else, in calm weather; for those who want to see what it alone can do. None: there is no

@@ -167,6 +167,7 @@ impl Search<'_> {
             seed: nth / count,
             bug: Some(self.cell.bug.clone()),
             mute: self.mute.clone(),
+            drawn: None,
         }
     }
 

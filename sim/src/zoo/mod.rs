@@ -6,12 +6,14 @@
 
 mod cache;
 mod column;
+mod guidance;
 mod measure;
 mod page;
 mod waits;
 
 pub use cache::{Cache, build};
 pub use column::{Caps, Column};
+pub use guidance::{Budget, Trial, Way, compared, grow, hunted};
 pub use measure::{Cell, Clean, Detection, measure};
 pub use page::{Row, page, table};
 pub use waits::{median, waits};
