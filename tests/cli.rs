@@ -1,6 +1,7 @@
 //! The command line: exit codes, and what a user reads who has made a mistake: one line that says what to do.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 struct Ended {
@@ -51,6 +52,70 @@ fn a_hunt_runs_the_swarm_and_ends_with_what_it_finds() {
         assert!(found.out.contains("The seed has drawn:") && found.out.contains("--max-failures"), "{}", found.out);
     }
     refused(&["hunt", "rafts"], &["no suite `rafts`", "raft, kvraft, shardmaster, shardkv"]);
+}
+
+/// A folder that is not there yet.
+fn no_folder(name: &str) -> PathBuf {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if dir.exists() {
+        std::fs::remove_dir_all(&dir).expect("it is ours");
+    }
+    dir
+}
+
+/// The names of the plans in a folder.
+fn plans_in(dir: &Path) -> BTreeSet<String> {
+    let files = std::fs::read_dir(dir).expect("it is there");
+    let names = files.map(|file| file.expect("it can be read").file_name().into_string().expect("it is text"));
+    names.filter(|name| name.ends_with(".json")).collect()
+}
+
+#[test]
+fn a_guided_hunt_keeps_the_same_plans_however_many_workers_there_are_and_takes_them_up_again() {
+    let [one, two] = ["guided-1", "guided-2"].map(no_folder);
+    let hunt = |dir: &Path, more: &[&str]| {
+        let dir = dir.to_str().expect("it is text");
+        shardlab(&[&["hunt", "raft", "--quiet", "--guided", dir], more].concat())
+    };
+    let ended = hunt(&one, &["--seeds", "80", "--jobs", "1"]);
+    assert_eq!(ended.code, 0, "{}{}", ended.out, ended.err);
+    assert_eq!(hunt(&two, &["--seeds", "80", "--jobs", "3"]).code, 0);
+    let kept = plans_in(&one);
+    assert_eq!(kept, plans_in(&two));
+    assert!(kept.len() > 10, "nothing had been reached before: {kept:?}");
+    assert!(ended.out.contains(&format!("{} new plans were kept", kept.len())), "{}", ended.out);
+    let changed = |name: &&String| {
+        std::fs::read_to_string(one.join(name)).is_ok_and(|text| text.contains("changed: a plan of seed"))
+    };
+    assert!(kept.iter().any(|name| changed(&name)), "some were made of others");
+    // Another time all of it is run again first, and is nothing new.
+    let again = hunt(&one, &["--seeds", "80..82"]);
+    assert!(again.out.contains(&format!("0 of {} runs failed", kept.len() + 2)), "{}", again.out);
+    assert!(plans_in(&one).len() <= kept.len() + 2);
+    std::fs::write(one.join("raft-mine.json"), "{}").expect("it can be written");
+    refused(
+        &["hunt", "raft", "--guided", one.to_str().expect("it is text")],
+        &["raft-mine.json` is no plan of this version", "take it out of the folder"],
+    );
+}
+
+#[cfg(feature = "zoo")]
+#[test]
+fn a_plan_that_fails_in_a_guided_hunt_is_written_down_and_fails_again() {
+    let dir = no_folder("guided-red");
+    let path = dir.to_str().expect("it is text");
+    assert_eq!(shardlab(&["hunt", "raft", "--seeds", "8", "--quiet", "--guided", path]).code, 0);
+    // What is in the folder is run first, and is no plan that a seed draws.
+    let ended = shardlab(&["hunt", "raft", "--bug", "vote-not-durable", "--quiet", "--guided", path]);
+    assert_eq!(ended.code, 1, "{}", ended.err);
+    let failed = plans_in(&dir.join("failed"));
+    let name = failed.first().expect("it is written there");
+    assert!(ended.out.contains(&format!("replay {path}/failed/{name}")), "{}", ended.out);
+    assert_eq!(shardlab(&["replay", &format!("{path}/failed/{name}")]).code, 1);
+    assert!(plans_in(&dir).is_disjoint(&failed));
+    let is_without =
+        |name: &String| std::fs::read_to_string(dir.join(name)).is_ok_and(|text| text.contains("\"bug\": null"));
+    assert!(plans_in(&dir).iter().all(is_without), "the folder is of use for other programs");
 }
 
 #[test]

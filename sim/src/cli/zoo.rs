@@ -4,7 +4,9 @@ use super::{OK, UNKNOWN, Usage, VIOLATION, near, show, write};
 use crate::campaign::Options;
 use crate::raft::{BugCard, Class};
 use crate::scenario::Suite;
-use crate::zoo::{Budget, Cache, Caps, Column, Row, build, compared, grow, hunted, measure, page, table};
+use crate::zoo::{
+    Budget, Cache, Caps, Column, Row, build, compared, grow, guidance_page, hunted, measure, page, table,
+};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -94,10 +96,9 @@ fn guidance(suites: &[Suite], chosen: &[(&Suite, BugCard)], args: &Args, options
         }
         trials.push(trial);
     }
-    let text = compared(&trials, BUDGET);
-    show(&text);
+    show(compared(&trials, BUDGET));
     if let Some(path) = &args.out {
-        write(path, &text)?;
+        write(path, &guidance_page(&trials, BUDGET, &command(args)))?;
     }
     Ok(if trials.iter().all(|trial| trial.unfair.is_empty()) { OK } else { VIOLATION })
 }
@@ -106,8 +107,9 @@ fn guidance(suites: &[Suite], chosen: &[(&Suite, BugCard)], args: &Args, options
 fn command(args: &Args) -> String {
     let bugs = args.bugs.iter().map(|bug| format!(" {bug}"));
     let quick = if args.quick { " --quick" } else { "" };
+    let guidance = if args.guidance { " --guidance" } else { "" };
     let out = args.out.as_ref().map(|path| format!(" --out {}", path.display())).unwrap_or_default();
-    format!("shardlab zoo{}{quick}{out}", bugs.collect::<String>())
+    format!("shardlab zoo{}{quick}{guidance}{out}", bugs.collect::<String>())
 }
 
 /// The bugs that are named, each with its suite. Two systems may have a bug of the same name.

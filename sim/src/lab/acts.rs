@@ -105,7 +105,13 @@ impl Control {
             Act::ClockRate { who, ppm } => self.each(who, |node| Command::ClockRate { node, ppm: *ppm }),
             Act::ClockJump { who, by } => self.each(who, |node| Command::ClockJump { node, by: *by }),
             Act::Disk { who, weather } => {
-                self.each(who, |node| Command::Disk { node, weather: weather.clone() });
+                let fails = weather.write_error > 0 || weather.sync_error > 0 || weather.capacity.is_some();
+                let nodes = self.resolve_aloud(who);
+                self.lab.with_hook(|watcher: &mut Watcher| {
+                    let failing = watcher.failing;
+                    watcher.failing = if fails { failing.or(nodes) } else { failing.minus(nodes) };
+                });
+                nodes.iter().for_each(|node| self.lab.order(Command::Disk { node, weather: weather.clone() }));
             }
             Act::StallDisk { who, span } => self.each(who, |node| Command::StallDisk { node, span: *span }),
             Act::SlowService { who, lag } => {

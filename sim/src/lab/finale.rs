@@ -78,6 +78,7 @@ impl Control {
 
     fn calm(&self, nodes: NodeSet) {
         self.lab.order(Command::Net(NetWeather::default()));
+        self.lab.with_hook(|watcher: &mut Watcher| watcher.failing = watcher.failing.minus(nodes));
         for node in nodes.iter() {
             self.lab.order(Command::Disk { node, weather: DiskWeather::default() });
             self.shared.set_lag(node, None);

@@ -81,6 +81,8 @@ pub(super) struct Watcher {
     cut: NodeSet,
     /// Servers whose disks the plan has damaged: they must refuse to start.
     pub damaged: NodeSet,
+    /// Servers whose disks fail at the moment: they may refuse to start.
+    pub failing: NodeSet,
     /// Servers that refused to start.
     pub refused: NodeSet,
     /// What the service of each server has applied in this boot: hashes by index.
@@ -134,6 +136,7 @@ impl Watcher {
             power_failed: NodeSet::NONE,
             cut: NodeSet::NONE,
             damaged: NodeSet::NONE,
+            failing: NodeSet::NONE,
             refused: NodeSet::NONE,
             applied: vec![BTreeMap::new(); servers],
             served: nothing.clone(),

@@ -10,7 +10,7 @@ use super::nemesis::{self, Nemesis, On};
 use super::raft::{Draw, chaos};
 use super::shard::idle;
 use super::{Group, Scenario, Suite};
-use crate::plan::{Act, KvOp, Plan, ReadMode, Selector};
+use crate::plan::{Act, Fault, KvOp, Plan, ReadMode, Selector};
 use labrpc::sim::{DiskWeather, NetWeather, Span};
 
 /// Of a Raft.
@@ -161,9 +161,45 @@ fn faults(draw: &mut Draw, mut plan: Plan, on: &[On]) -> Plan {
             say(&mut plan, format!("faults: {name}"));
         }
     }
+    if draw.rng.chance(200_000) {
+        failing_disks(draw, &mut plan);
+        say(&mut plan, "faults: disks that fail".into());
+    }
+    if draw.rng.chance(150_000) {
+        busy_servers(draw, &mut plan);
+        say(&mut plan, "faults: servers that take their time".into());
+    }
     plan.sleep(LASTS);
     plan.finale.core = Some(plan.majority_of_each());
     plan
+}
+
+/// Now and then a disk fails or is full. Its server stops, and starts again when the disk is well.
+fn failing_disks(draw: &mut Draw, plan: &mut Plan) {
+    let mut at = draw.rng.within(500_000..=4_000_000);
+    while at < LASTS.0.as_micros() as u64 {
+        let weather = match draw.rng.below(3) {
+            0 => DiskWeather { write_error: 300_000, ..plan.disk.clone() },
+            1 => DiskWeather { sync_error: 300_000, ..plan.disk.clone() },
+            _ => DiskWeather { capacity: Some(draw.rng.within(100..=20_000)), ..plan.disk.clone() },
+        };
+        let who = draw.rng.pick(&[Selector::Leader, Selector::All.any(1)]).clone();
+        let well = at + draw.rng.within(100_000..=3_000_000);
+        let acts = [
+            (at, Act::Disk { who, weather }),
+            (well, Act::Disk { who: Selector::All, weather: plan.disk.clone() }),
+            (well + 10_000, Act::Restart(Selector::All)),
+        ];
+        plan.faults.extend(acts.map(|(at, act)| Fault { at: Span::micros(at), act }));
+        at = well + draw.rng.within(500_000..=5_000_000);
+    }
+}
+
+/// Servers take one message after the other, and some time for each: all of them, or one.
+fn busy_servers(draw: &mut Draw, plan: &mut Plan) {
+    let who = draw.rng.pick(&[Selector::All, Selector::All.any(1), Selector::s(1)]).clone();
+    let each = Span::micros(draw.rng.within(50..=1_000));
+    plan.faults.push(Fault { at: Span::micros(1), act: Act::Busy { who, each, parts: Vec::new() } });
 }
 
 /// After a change: takes out again what would break the limits, and makes the demands that fit the knobs.

@@ -163,6 +163,12 @@ impl Trial {
     }
 }
 
+/// A page of it. `command` is what makes it again.
+pub fn guidance_page(trials: &[Trial], budget: Budget, command: &str) -> String {
+    let table = compared(trials, budget);
+    format!("# Does guidance help?\n\nThis page is made, not written: `{command}`.\n\n{table}")
+}
+
 /// A table, and what it comes to.
 pub fn compared(trials: &[Trial], budget: Budget) -> String {
     let Budget { hunts, runs, growing } = budget;

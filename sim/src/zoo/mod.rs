@@ -13,7 +13,7 @@ mod waits;
 
 pub use cache::{Cache, build};
 pub use column::{Caps, Column};
-pub use guidance::{Budget, Trial, Way, compared, grow, hunted};
+pub use guidance::{Budget, Trial, Way, compared, grow, guidance_page, hunted};
 pub use measure::{Cell, Clean, Detection, measure};
 pub use page::{Row, page, table};
 pub use waits::{median, waits};
