@@ -32,6 +32,7 @@ const KEPT: &[(&str, Proof)] = &[
     ("snapshot-delivered-before-its-bytes", Proof::Bug("stale-install-rolls-back", "apply-order")),
     ("snapshot-given-up-and-never-sent-again", Proof::Mark(Mark::SnapshotSent)),
     ("snapshot-written-before-its-term", Proof::Bug("snapshot-before-term", "log-well-formed")),
+    ("stalled-disk-that-comes-back-with-a-flood", Proof::Mark(Mark::AppliedAtOnce)),
     ("window-full-of-lost-appends", Proof::Bug("snapshot-never-sent-when-idle", "progress")),
 ];
 

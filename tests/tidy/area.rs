@@ -106,7 +106,7 @@ const AREAS: &[Area] = &[
         ..AROUND
     },
     Area {
-        places: &["sim/src/campaign/", "sim/src/zoo/", "sim/src/testing.rs"],
+        places: &["sim/src/campaign/", "sim/src/guide/", "sim/src/zoo/", "sim/src/testing.rs"],
         may_name: &["labgob", "labrpc", "labrpc::sim", "sim", "sim::campaign", "sim::lab", "sim::scenario"],
         ..AROUND
     },

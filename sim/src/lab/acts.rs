@@ -104,15 +104,7 @@ impl Control {
             Act::Resume(who) => self.each(who, |node| Command::Resume { node }),
             Act::ClockRate { who, ppm } => self.each(who, |node| Command::ClockRate { node, ppm: *ppm }),
             Act::ClockJump { who, by } => self.each(who, |node| Command::ClockJump { node, by: *by }),
-            Act::Disk { who, weather } => {
-                let fails = weather.write_error > 0 || weather.sync_error > 0 || weather.capacity.is_some();
-                let nodes = self.resolve_aloud(who);
-                self.lab.with_hook(|watcher: &mut Watcher| {
-                    let failing = watcher.failing;
-                    watcher.failing = if fails { failing.or(nodes) } else { failing.minus(nodes) };
-                });
-                nodes.iter().for_each(|node| self.lab.order(Command::Disk { node, weather: weather.clone() }));
-            }
+            Act::Disk { who, weather } => self.disk_weather(who, weather),
             Act::StallDisk { who, span } => self.each(who, |node| Command::StallDisk { node, span: *span }),
             Act::SlowService { who, lag } => {
                 self.resolve_aloud(who).iter().for_each(|node| self.shared.set_lag(node, Some(*lag)));
@@ -154,6 +146,16 @@ impl Control {
             Act::Ask { client, op } => self.shared.ask(*client, op.clone()),
             Act::Count(name) => self.start_count(name),
         }
+    }
+
+    fn disk_weather(&mut self, who: &Selector, weather: &DiskWeather) {
+        let fails = weather.write_error > 0 || weather.sync_error > 0 || weather.capacity.is_some();
+        let nodes = self.resolve_aloud(who);
+        self.lab.with_hook(|watcher: &mut Watcher| {
+            let failing = watcher.failing;
+            watcher.failing = if fails { failing.or(nodes) } else { failing.minus(nodes) };
+        });
+        nodes.iter().for_each(|node| self.lab.order(Command::Disk { node, weather: weather.clone() }));
     }
 
     fn each(&mut self, who: &Selector, order: impl Fn(NodeId) -> Command) {

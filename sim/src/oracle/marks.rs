@@ -50,6 +50,7 @@ marks! {
     CommittedAlone = "a commit with the smallest possible majority of disks",
     ReadConfirmed = "a read was confirmed without the log",
     Transferred = "leadership was handed over",
+    AppliedAtOnce = "a server applied a hundred entries or more in an instant",
     OperationAgain = "an operation that was executed was in the log again",
     OutcomeUnknown = "a client never learned what became of its operation",
     ShardCameBack = "a shard came back to a group that still kept a copy of it",
@@ -59,6 +60,9 @@ marks! {
     LeaderWhileMoving = "a leader was elected in a group that a shard was on its way to or from",
     SnapshotWhileMoving = "a snapshot was sent in a group that a shard was on its way to or from",
 }
+
+/// Entries of one instant that are many.
+const AT_ONCE: u32 = 100;
 
 /// Counts of marks, and what is needed to see them.
 #[derive(Debug)]
@@ -77,6 +81,8 @@ struct Traces {
     crashed_at: Option<u64>,
     /// The last thing that it did was to make something durable.
     stored: bool,
+    /// True time at which it applied its last entry, in nanoseconds, and how many at that instant.
+    applied: (u64, u32),
 }
 
 impl Marks {
@@ -140,6 +146,15 @@ impl Marks {
                 }
             }
             Fact::Read { .. } => self.hit(Mark::ReadConfirmed),
+            Fact::Applied { node, .. } => {
+                let now = known.stamp.at.nanos();
+                let Some(Traces { applied: (last, count), .. }) = self.server(*node) else { return };
+                *count = if *last == now { *count + 1 } else { 1 };
+                *last = now;
+                if *count == AT_ONCE {
+                    self.hit(Mark::AppliedAtOnce);
+                }
+            }
             _ => {}
         }
     }

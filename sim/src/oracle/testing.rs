@@ -13,13 +13,15 @@ pub fn node(n: u32) -> NodeId {
 /// A cluster and one invariant that watches it.
 pub struct Story<I> {
     pub known: Known,
+    /// When it happens.
+    pub now: Time,
     invariant: I,
 }
 
 impl<I: Invariant> Story<I> {
     /// Servers 1 to `n` have started with empty disks.
     pub fn new(n: u32, invariant: I) -> Story<I> {
-        let mut story = Story { known: Known::new(n), invariant };
+        let mut story = Story { known: Known::new(n), now: Time::ZERO, invariant };
         for server in 1..=n {
             story.boots(server);
         }
@@ -35,7 +37,7 @@ impl<I: Invariant> Story<I> {
     }
 
     pub fn tell(&mut self, fact: &Fact<'_>) -> Verdict {
-        self.known.stamp = Stamp { at: Time::ZERO, nth: self.known.stamp.nth + 1 };
+        self.known.stamp = Stamp { at: self.now, nth: self.known.stamp.nth + 1 };
         let watched = self.invariant.card().watches.contains(&fact.sort());
         if watched {
             self.invariant.before(&self.known, fact)?;
