@@ -24,8 +24,12 @@ enum Proof {
 /// be green for ever and test nothing.
 const KEPT: &[(&str, Proof)] = &[
     ("compacted-under-a-follower-that-catches-up", Proof::Mark(Mark::SnapshotSent)),
+    ("cut-in-one-instant-with-many-terms", Proof::Mark(Mark::ConflictTruncated)),
+    ("cut-that-reaches-the-disk-when-others-have-committed", Proof::Mark(Mark::ConflictTruncated)),
+    ("earlier-term-acknowledged-behind-a-later-cut", Proof::Mark(Mark::ConflictTruncated)),
     ("elected-late-in-an-old-term", Proof::Mark(Mark::LateDelivery)),
     ("piece-asked-for-and-dropped-in-one-breath", Proof::Bug("older-local-snapshot-wins", "snapshot-honest")),
+    ("read-answered-as-the-server-goes-down", Proof::Mark(Mark::ReadConfirmed)),
     ("read-confirmed-by-a-refusal-from-before-a-restart", Proof::Bug("stale-round-confirms-reads", "read-index")),
     ("reads-that-fill-the-log", Proof::Bug("each-retry-is-logged", "progress")),
     ("retries-that-fill-the-log", Proof::Bug("each-retry-is-logged", "progress")),

@@ -1,10 +1,10 @@
 //! Carrying out what a plan does to the world.
 
-use super::client::Session;
+use super::client::{Session, read_at};
 use super::control::{Control, Proposed, within};
 use super::kv_client::KvClient;
 use super::service::command;
-use super::watcher::{Watcher, what};
+use super::watcher::Watcher;
 use crate::oracle::hash_of_command;
 use crate::plan::{Act, Client, Fault, Selector, What};
 use crate::raft::Part;
@@ -312,13 +312,8 @@ impl Control {
 
     async fn read(&mut self, from: &Selector) {
         for node in self.resolve_aloud(from).iter() {
-            let Some(peer) = self.shared.peer(&self.lab, node) else { continue };
-            let (group, floor) = self.lab.with_hook(|watcher: &mut Watcher| watcher.served(node));
             let patience = self.lab.now() + Duration::from_millis(500);
-            if let Some(Some(index)) = within(&self.lab, patience, peer.read()).await {
-                let applied = self.lab.with_hook(|watcher: &mut Watcher| watcher.applied(node));
-                self.lab.report(what::READ, [index.0, floor.0, applied.0, group]);
-            }
+            read_at(&self.shared, &self.lab, node, patience).await;
         }
     }
 

@@ -13,6 +13,19 @@ use std::time::Duration;
 /// Pause before a client that found no leader looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(30);
 
+/// Asks a server for an index to read at, and reports what it says. The service that is then read is that of the same boot: if the
+/// server went down as it answered, there is nothing to read any more, and so no answer.
+pub(super) async fn read_at(shared: &Shared, lab: &Lab, node: NodeId, deadline: Time) {
+    let Some(peer) = shared.peer(lab, node) else { return };
+    let (group, floor) = lab.with_hook(|watcher: &mut Watcher| watcher.served(node));
+    let answer = within(lab, deadline, peer.read()).await.flatten();
+    let still_runs = shared.peer(lab, node).is_some_and(|now| Arc::ptr_eq(&now, &peer));
+    if let Some(index) = answer.filter(|_| still_runs) {
+        let applied = lab.with_hook(|watcher: &mut Watcher| watcher.applied(node));
+        lab.report(what::READ, [index.0, floor.0, applied.0, group]);
+    }
+}
+
 /// One client, as a task.
 pub(super) struct Session {
     pub lab: Lab,
@@ -108,12 +121,7 @@ impl Session {
     /// One attempt: a read that is not answered says nothing.
     async fn read(&mut self) {
         let Some(node) = self.pick() else { return };
-        let Some(peer) = self.shared.peer(&self.lab, node) else { return };
-        let (group, floor) = self.lab.with_hook(|watcher: &mut Watcher| watcher.served(node));
         let deadline = self.lab.now() + self.shared.plan.knobs.client_timeout.0;
-        if let Some(Some(index)) = within(&self.lab, deadline, peer.read()).await {
-            let applied = self.lab.with_hook(|watcher: &mut Watcher| watcher.applied(node));
-            self.lab.report(what::READ, [index.0, floor.0, applied.0, group]);
-        }
+        read_at(&self.shared, &self.lab, node, deadline).await;
     }
 }

@@ -300,7 +300,7 @@ fn invariants(plan: &Plan) -> Vec<Box<dyn Invariant>> {
         Box::new(log_well_formed::LogWellFormed),
         Box::new(unique_entry::UniqueEntry::default()),
         Box::new(leader_append_only::LeaderAppendOnly),
-        Box::new(no_un_append::NoUnAppend),
+        Box::new(no_un_append::NoUnAppend::default()),
         Box::new(replication_match::ReplicationMatch),
         Box::new(commit_quorum::CommitQuorum),
         Box::new(committed_immutable::CommittedImmutable),

@@ -3,6 +3,7 @@
 use super::{Card, Fact, Invariant, Known, LogView, Needs, Sort, Verdict, When};
 use crate::raft::DiskFact;
 use labrpc::{Event, Index, NodeId, Term};
+use std::collections::BTreeSet;
 
 static CARD: Card = Card {
     id: "no-un-append",
@@ -16,7 +17,13 @@ static CARD: Card = Card {
 };
 
 /// See the card.
-pub struct NoUnAppend;
+#[derive(Default)]
+pub struct NoUnAppend {
+    /// Where servers have cut their logs in memory, and not on their disks yet. That may happen long after: while a disk stands
+    /// still, or since a server that was paused goes through many terms at once and what it writes then begins with the last of
+    /// them. By then others may have committed what was cut, without this server; that it did right was seen when it did it.
+    cut: BTreeSet<(NodeId, Index)>,
+}
 
 impl Invariant for NoUnAppend {
     fn card(&self) -> &'static Card {
@@ -39,7 +46,9 @@ impl Invariant for NoUnAppend {
                         "{node} cuts its log at {from}, and has acknowledged {acked} to the leader of {term}"
                     ));
                 }
-                keeps_committed(known, *node, "", memory.term, &memory.log, *from)
+                keeps_committed(known, *node, "", memory.term, &memory.log, *from)?;
+                self.cut.insert((*node, *from));
+                Ok(())
             }
             Fact::Durable { node, fact: DiskFact::Cut { from } } => {
                 let server = known.server(*node);
@@ -48,6 +57,12 @@ impl Invariant for NoUnAppend {
                     return Err(format!(
                         "the disk of {node} ends in front of {from}; {acked} was acknowledged to the leader of {term}"
                     ));
+                }
+                // One cut on a disk stands for all of one write, the deepest of them.
+                let decided = self.cut.contains(&(*node, *from));
+                self.cut.retain(|(of, at)| of != node || at < from);
+                if decided {
+                    return Ok(());
                 }
                 keeps_committed(known, *node, " on its disk", server.durable.term, &server.durable.log, *from)
             }
@@ -78,7 +93,7 @@ mod tests {
 
     #[test]
     fn an_acknowledged_entry_stays_for_its_term() {
-        let mut story = Story::new(3, NoUnAppend);
+        let mut story = Story::new(3, NoUnAppend::default());
         story.enters(2, 1, None);
         story.holds(2, 1, 1, "a");
         story.sends(2, 1, &WireFacts::AppendReply { term: Term(1), matched: Some(Index(1)) }).unwrap();
@@ -89,7 +104,7 @@ mod tests {
 
     #[test]
     fn an_acknowledged_entry_stays_on_the_disk_across_a_crash() {
-        let mut story = Story::new(3, NoUnAppend);
+        let mut story = Story::new(3, NoUnAppend::default());
         story.stores(2, DiskFact::Hard { term: Term(1), vote: None }).unwrap();
         story.enters(2, 1, None);
         story.holds(2, 1, 1, "a");
@@ -102,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_committed_entry_stays_in_memory_and_on_the_disk() {
-        let mut story = Story::new(3, NoUnAppend);
+        let mut story = Story::new(3, NoUnAppend::default());
         story.holds(1, 1, 1, "a");
         story.holds(2, 1, 1, "a");
         story.says(1, Event::Committed { index: Index(1) }).unwrap();
@@ -113,7 +128,7 @@ mod tests {
 
     #[test]
     fn who_is_behind_the_term_of_the_commit_may_follow_its_own_leader() {
-        let mut story = Story::new(3, NoUnAppend);
+        let mut story = Story::new(3, NoUnAppend::default());
         for server in 1..=3 {
             story.enters(server, 1, None);
             story.holds(server, 1, 1, "a");
@@ -127,8 +142,25 @@ mod tests {
     }
 
     #[test]
+    fn what_it_cut_by_right_may_reach_its_disk_when_it_knows_better() {
+        let mut story = Story::new(3, NoUnAppend::default());
+        for server in 1..=3 {
+            story.enters(server, 1, None);
+            story.holds(server, 1, 1, "a");
+        }
+        story.enters(1, 3, None);
+        story.says(1, Event::Committed { index: Index(1) }).unwrap();
+        story.says(2, Event::Term { term: Term(2), vote: None }).unwrap();
+        story.says(2, Event::Truncated { from: Index(1) }).unwrap();
+        story.enters(2, 4, None);
+        assert_eq!(story.stores(2, DiskFact::Cut { from: Index(1) }), Ok(()));
+        story.stores(2, super::super::testing::entry(1, 1, "a")).unwrap();
+        assert!(story.stores(2, DiskFact::Cut { from: Index(1) }).is_err(), "once");
+    }
+
+    #[test]
     fn what_conflicts_with_a_committed_entry_must_be_removable() {
-        let mut story = Story::new(3, NoUnAppend);
+        let mut story = Story::new(3, NoUnAppend::default());
         story.holds(1, 1, 2, "a");
         story.holds(2, 1, 1, "old");
         story.says(1, Event::Committed { index: Index(1) }).unwrap();

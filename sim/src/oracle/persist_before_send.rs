@@ -39,8 +39,8 @@ impl Invariant for PersistBeforeSend {
         match wire {
             WireFacts::VoteRequest { term, pre: false, .. } => voted(known, from, *term, from),
             WireFacts::VoteReply { term, granted: true, pre: false } => voted(known, from, *term, to),
-            WireFacts::AppendReply { matched: Some(matched), .. }
-            | WireFacts::InstallReply { matched: Some(matched), .. } => holds(known, from, *matched),
+            WireFacts::AppendReply { term, matched: Some(matched) }
+            | WireFacts::InstallReply { term, matched: Some(matched) } => holds(known, from, *term, *matched),
             _ => Ok(()),
         }
     }
@@ -56,14 +56,17 @@ fn voted(known: &Known, voter: NodeId, term: Term, candidate: NodeId) -> Verdict
     Err(format!("{voter} promises its vote in {term} to {candidate}; its disk says {stored}"))
 }
 
-fn holds(known: &Known, follower: NodeId, matched: Index) -> Verdict {
+fn holds(known: &Known, follower: NodeId, term: Term, matched: Index) -> Verdict {
     let server = known.server(follower);
     let last = server.durable.log.last();
     if last < matched {
         return Err(format!("{follower} acknowledges entries up to {matched}; its disk holds them up to {last}"));
     }
-    // It acknowledges what is in its memory; the disk may still hold what that has replaced.
-    let held = server.memory.as_ref().and_then(|memory| memory.log.chain_at(matched));
+    // It acknowledges what is in its memory; the disk may still hold what that has replaced. But to the leader of an earlier term it
+    // acknowledges what that one sent, whatever a later one has put in its place in the meantime: if enough for a commit in the
+    // earlier term have it, one of them has refused the later leader its vote, or that leader has it too (§5.4.3).
+    let memory = server.memory.as_ref().filter(|memory| memory.term <= term);
+    let held = memory.and_then(|memory| memory.log.chain_at(matched));
     match (held, server.durable.log.chain_at(matched)) {
         (Some(held), Some(stored)) if held != stored => {
             Err(format!("{follower} acknowledges entries up to {matched}; its disk still holds others there"))
@@ -110,6 +113,19 @@ mod tests {
         story.stores(2, DiskFact::Cut { from: Index(1) }).unwrap();
         story.stores(2, entry(1, 2, "new")).unwrap();
         assert_eq!(story.sends(2, 1, &ack), Ok(()));
+    }
+
+    #[test]
+    fn what_the_leader_of_an_earlier_term_is_told_is_of_its_entries() {
+        let mut story = Story::new(3, PersistBeforeSend);
+        story.enters(2, 1, None);
+        story.holds(2, 1, 1, "old");
+        story.enters(2, 2, None);
+        story.says(2, labrpc::Event::Truncated { from: Index(1) }).unwrap();
+        story.says(2, appended(1, 2, "new")).unwrap();
+        let ack = |term| WireFacts::AppendReply { term: Term(term), matched: Some(Index(1)) };
+        assert_eq!(story.sends(2, 1, &ack(1)), Ok(()), "that is still on the disk");
+        assert!(story.sends(2, 1, &ack(2)).unwrap_err().contains("still holds others"));
     }
 
     #[test]
