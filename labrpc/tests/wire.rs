@@ -84,7 +84,7 @@ fn read(stream: &[u8], pieces: &[usize]) -> (Vec<Message>, Result<(), WireError>
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(250))]
 
     #[test]
     fn what_was_written_is_read_however_it_is_cut(

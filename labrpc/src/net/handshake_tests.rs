@@ -105,8 +105,7 @@ fn told(bytes: &[u8]) -> (String, Vec<u8>) {
         near.write_all(bytes).await.unwrap();
         let (mut read, write) = tokio::io::split(near);
         let answer = async move {
-            let said = answer(&mut { far }, &identity(7, 2, None), [2; 32]).await.unwrap_err().to_string();
-            said
+            answer(&mut { far }, &identity(7, 2, None), [2; 32]).await.unwrap_err().to_string()
         };
         let listen = async move {
             let mut heard = Vec::new();
