@@ -64,11 +64,10 @@ async fn soon<T>(env: &Env, future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Whether the two can talk.
-async fn can_talk(one: &Host, two: &Host) -> bool {
+/// Whether the first gets an answer from the second within so long.
+async fn answers_within(span: Duration, one: &Host, two: &Host) -> bool {
     let (one, two) = (one.env(), two.env());
-    let deadline = one.now() + Duration::from_millis(300);
-    let ask = one.call(two.id(), PING, &b"hi"[..], deadline);
+    let ask = one.call(two.id(), PING, &b"hi"[..], one.now() + span);
     let serve = async {
         let request = two.accept().await;
         two.reply(&request, &b"yes"[..]);
@@ -78,6 +77,15 @@ async fn can_talk(one: &Host, two: &Host) -> bool {
         Either::Left((outcome, _)) => outcome.is_ok_and(|answer| answer == "yes"),
         Either::Right(_) => false,
     }
+}
+
+async fn can_talk(one: &Host, two: &Host) -> bool {
+    answers_within(Duration::from_secs(10), one, two).await
+}
+
+/// Long enough for many attempts, since those fail at once.
+async fn cannot_talk(one: &Host, two: &Host) -> bool {
+    !answers_within(Duration::from_millis(300), one, two).await
 }
 
 #[test]
@@ -101,7 +109,7 @@ fn a_client_needs_no_address_to_be_answered() {
 fn nodes_of_two_clusters_do_not_talk_and_both_say_why() {
     run(|logs| async move {
         let (one, two) = pair(config(S1), Config { cluster: 9, ..config(S2) });
-        assert!(!can_talk(&one, &two).await);
+        assert!(cannot_talk(&one, &two).await);
         let address = two.local_addr().unwrap();
         logs.one(&format!("peer S2 at {address} is of cluster 9, this node of cluster 7: check"));
         assert!(logs.count("is of cluster 7, this node of cluster 9: check") >= 1, "{logs:?}");
@@ -118,12 +126,12 @@ fn nodes_with_the_same_secret_talk_and_others_do_not() {
         let (one, two) = pair(with(S1, "sixteen bytes or more"), with(S2, "sixteen bytes or more"));
         assert!(can_talk(&one, &two).await && can_talk(&two, &one).await);
         let (one, two) = pair(with(S1, "sixteen bytes or more"), with(S2, "and these are others"));
-        assert!(!can_talk(&one, &two).await);
+        assert!(cannot_talk(&one, &two).await);
         let other = "has another shared secret than this node";
         logs.one(&format!("peer S2 at {} {other}", two.local_addr().unwrap()));
         assert!(logs.count(other) >= 2, "both sides say it: {logs:?}");
         let (one, two) = pair(config(S1), with(S2, "sixteen bytes or more"));
-        assert!(!can_talk(&one, &two).await);
+        assert!(cannot_talk(&one, &two).await);
         assert!(logs.count("has a shared secret, and this node has none") >= 1, "{logs:?}");
         let short = Host::start(with(S1, "short")).err().unwrap().to_string();
         assert!(
@@ -180,6 +188,24 @@ fn a_frame_that_claims_a_gigabyte_ends_its_connection_and_no_other() {
     });
 }
 
+#[test]
+fn whoever_says_nothing_or_comes_too_many_is_sent_away() {
+    run(|logs| async move {
+        let limits = Limits { connections: 1, handshake: Duration::from_millis(100), ..Limits::default() };
+        let one = Host::start(Config { limits, ..config(S1) }).unwrap();
+        let (env, address) = (one.env(), one.local_addr().unwrap());
+        let mut mute = TcpStream::connect(address).await.unwrap();
+        assert_eq!(soon(&env, mute.read(&mut [0; 8])).await.unwrap(), 0, "the connection is closed");
+        logs.one(&format!("peer {} did not finish the handshake within 100ms", mute.local_addr().unwrap()));
+
+        let _first = handshake_by_hand(address).await;
+        let mut second = TcpStream::connect(address).await.unwrap();
+        assert_eq!(soon(&env, second.read(&mut [0; 8])).await.unwrap(), 0);
+        logs.one(&format!("peer {} is turned away: 1 connections at a time", second.local_addr().unwrap()));
+        assert_eq!(one.counters().turned_away, 2);
+    });
+}
+
 /// Whoever was not asked answers nothing, whatever number it guesses.
 #[test]
 fn nobody_answers_over_a_connection_of_its_own() {
@@ -226,12 +252,13 @@ fn a_peer_that_is_away_costs_what_was_sent_meanwhile_and_comes_back_by_itself() 
         two.stop().await;
         drop(two);
         let env = one.env();
-        for n in 0..50 {
-            env.send(S2, PING, vec![n]);
-            env.sleep(Duration::from_millis(5)).await;
-        }
+        until(&env, "the peer is known to be away", || {
+            env.send(S2, PING, vec![1]);
+            one.counters().peers[&S2].unreachable > 10
+        })
+        .await;
         let away = one.counters().peers[&S2];
-        assert!(away.unreachable > 0 && away.connections == 1, "{away:?}");
+        assert_eq!(away.connections, 1, "{away:?}");
         assert_eq!(logs.count(&format!("peer S2 at {address} cannot be reached")), 1, "it is said once: {logs:?}");
         let two = Host::start(Config { listen: Some(address), ..config(S2) }).unwrap();
         let back = two.env();

@@ -226,6 +226,7 @@ mod tests {
         let (asks, asked) = mpsc::channel();
         let (answer, answered) = oneshot::channel();
         asks.send(Ask::CarryOut(append("f"), answer)).unwrap();
+        drop(asks);
         serve(&asked, &mut directory, &AtomicBool::new(true));
         drop(asked);
         assert!(answered.blocking_recv().is_err(), "nobody is told of it");

@@ -87,15 +87,25 @@ fn a_dialler_believes_no_welcome_without_proof() {
     }
 }
 
-/// What was proved once is no proof in another connection.
+/// What was proved once is no proof in another connection, where the acceptor has another nonce; nor is it one of the
+/// other direction.
 #[test]
 fn a_proof_cannot_be_repeated() {
-    let secret = Secret::new("a secret that is long");
-    let us = identity(7, 1, Some("a secret that is long"));
-    let hello = |nonce| Hello::of(&us, NodeId(2), [nonce; 32]).to_bytes();
-    let (first, second) = ([hello(1), hello(2)].concat(), [hello(1), hello(3)].concat());
-    assert_ne!(proof(&secret, b"dialler", &first), proof(&secret, b"dialler", &second));
-    assert_ne!(proof(&secret, b"dialler", &first), proof(&secret, b"acceptor", &first));
+    let words = Some("a secret that is long");
+    let secret = Secret::new(words.unwrap());
+    let hello = Hello::of(&identity(7, 1, words), NodeId(2), [1; 32]).to_bytes();
+    let accepted = |nonce: u8, role: &'static [u8]| {
+        let (mut near, far) = duplex(1_000);
+        let theirs = Hello::of(&identity(7, 2, words), NodeId(2), [2; 32]).to_bytes();
+        let said = [hello.clone(), proof(&secret, role, &[hello.clone(), theirs].concat()).to_vec()].concat();
+        run(async move {
+            near.write_all(&said).await.unwrap();
+            answer(&mut { far }, &identity(7, 2, words), [nonce; 32]).await
+        })
+    };
+    assert!(accepted(2, b"dialler").is_ok(), "the first time");
+    assert!(matches!(accepted(3, b"dialler"), Err(HandshakeError::Secret)), "the same once more");
+    assert!(matches!(accepted(2, b"acceptor"), Err(HandshakeError::Secret)), "what the other side has said");
 }
 
 /// What an acceptor says to a stream that begins so and goes no further.
@@ -104,9 +114,8 @@ fn told(bytes: &[u8]) -> (String, Vec<u8>) {
     run(async move {
         near.write_all(bytes).await.unwrap();
         let (mut read, write) = tokio::io::split(near);
-        let answer = async move {
-            answer(&mut { far }, &identity(7, 2, None), [2; 32]).await.unwrap_err().to_string()
-        };
+        let answer =
+            async move { answer(&mut { far }, &identity(7, 2, None), [2; 32]).await.unwrap_err().to_string() };
         let listen = async move {
             let mut heard = Vec::new();
             close(write).await;

@@ -33,7 +33,7 @@ pub(crate) async fn accept_all(env: Arc<NetEnv>, listener: TcpListener) {
             env.turned_away.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
                 target: "shardlab::net", node = %env.id,
-                "peer {address} is turned away: {} connections are the most", env.limits.connections
+                "peer {address} is turned away: {} connections at a time are the most", env.limits.connections
             );
             continue;
         };
