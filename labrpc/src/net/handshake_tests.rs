@@ -91,8 +91,8 @@ fn a_dialler_believes_no_welcome_without_proof() {
 /// other direction.
 #[test]
 fn a_proof_cannot_be_repeated() {
+    let secret = Secret::new("a secret that is long");
     let words = Some("a secret that is long");
-    let secret = Secret::new(words.unwrap());
     let hello = Hello::of(&identity(7, 1, words), NodeId(2), [1; 32]).to_bytes();
     let accepted = |nonce: u8, role: &'static [u8]| {
         let (mut near, far) = duplex(1_000);
