@@ -1,7 +1,7 @@
 //! shardlab: a laboratory for distributed systems.
 
-#[cfg(not(feature = "sim"))]
-compile_error!("shardlab needs a backend to run on: enable its feature `sim`.");
+#[cfg(not(any(feature = "sim", feature = "net")))]
+compile_error!("shardlab needs a backend to run on: enable its feature `sim` or its feature `net`, or both.");
 
 mod bugs;
 pub mod kvraft;

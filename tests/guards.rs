@@ -39,7 +39,29 @@ fn a_build_without_a_backend_says_which_feature_to_enable() {
         let backend = "enable its feature `sim`";
         let said = refusals(package, &["madsim"]);
         assert!(said.contains(backend), "{package} does not say it:\n{said}");
-        let said = refusals(package, &["madsim", "feature=\"sim\""]);
-        assert!(!said.contains(backend), "{package} has a backend, and yet:\n{said}");
+        assert!(said.contains("or its feature `net`"), "{package} names one backend and not the other:\n{said}");
+        for backends in [&["madsim", "feature=\"sim\""][..], &["feature=\"net\""]] {
+            let said = refusals(package, backends);
+            assert!(!said.contains(backend), "{package} has a backend, and yet:\n{said}");
+            assert!(!said.contains(MADSIM), "{package} has what it needs, and yet:\n{said}");
+        }
     }
+}
+
+/// What a build without the simulator is made of.
+#[test]
+fn a_build_for_the_machine_alone_has_no_madsim() {
+    let tree = |features: &str| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.current_dir(env!("CARGO_MANIFEST_DIR"));
+        command.args(["tree", "-e", "normal,build", "--locked", "--offline", "--prefix", "none", "-p", "shardlab"]);
+        let output = command.args(["--no-default-features", "--features", features]).output().expect("cargo runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("cargo writes text")
+    };
+    let has = |tree: &str, package: &str| tree.lines().any(|line| line.starts_with(&format!("{package} v")));
+    let (real, both) = (tree("net"), tree("net,sim"));
+    assert!(has(&real, "tokio") && !has(&real, "madsim"), "{real}");
+    assert!(has(&both, "tokio") && has(&both, "madsim"), "{both}");
 }

@@ -79,6 +79,25 @@ pub fn append(out: &mut Vec<u8>, payload: &[u8]) {
     append_with(out, |out| out.extend_from_slice(payload));
 }
 
+/// The header of the frame whose payload is these parts, one behind the other: for writers that have it in pieces and
+/// would have to copy it for [`append`].
+///
+/// # Panics
+/// As [`append_with`].
+pub fn header(parts: &[&[u8]]) -> [u8; HEADER] {
+    let length = parts.iter().map(|part| part.len()).sum::<usize>();
+    let length = u32::try_from(length).expect("payloads are below labgob::LIMIT").to_le_bytes();
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&length);
+    parts.iter().for_each(|part| sum.update(part));
+    let mut header = [0; HEADER];
+    header[..2].copy_from_slice(&MAGIC);
+    header[2] = VERSION;
+    header[4..8].copy_from_slice(&sum.finalize().to_le_bytes());
+    header[8..].copy_from_slice(&length);
+    header
+}
+
 /// The frame at the start of `bytes`, with a payload of at most `limit` bytes.
 ///
 /// The limit is judged before the length is believed, so a reader may use
@@ -137,6 +156,14 @@ mod tests {
         assert_eq!(first.payload, b"hello");
         let second = parse(&bytes[first.size..], 100).unwrap();
         assert_eq!((second.payload, first.size + second.size), (&b""[..], bytes.len()));
+    }
+
+    #[test]
+    fn a_header_made_of_parts_is_that_of_the_whole() {
+        for parts in [&[&b"hel"[..], b"", b"lo"][..], &[b"hello"], &[b"h", b"ello"]] {
+            assert_eq!(header(parts), framed(b"hello")[..HEADER]);
+        }
+        assert_eq!(header(&[])[..], framed(b"")[..]);
     }
 
     #[test]

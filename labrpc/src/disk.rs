@@ -9,7 +9,8 @@
 //! * when a process ends without a power failure, what is pending stays readable and stays pending: a node that
 //!   recovers from a file must sync it before it relies on what it read;
 //! * a failed sync loses what was pending, and the next one succeeds without it. So the first write or sync
-//!   that fails must stop the node ([`crate::Env::halt`]); going on would break promises.
+//!   that fails must stop the node ([`crate::Env::halt`]); going on would break promises. (On a real disk nothing
+//!   succeeds any more after that: a kernel forgets what it could not write, and would call the next sync a success.)
 //!
 //! Operations that are awaited one after the other take effect in that order.
 
@@ -32,6 +33,9 @@ pub enum DiskError {
     /// Somebody else uses this disk.
     #[error("the disk is in use by another process")]
     Locked,
+    /// A file cannot have this name.
+    #[error("`{0}` cannot be the name of a file: it would leave the node's directory, or is taken")]
+    BadName(String),
 }
 
 /// What a node asks of its disk.
@@ -155,7 +159,7 @@ impl Disk {
     /// # Errors
     /// [`DiskError::NotFound`], [`DiskError::Failed`].
     pub async fn len(&self, file: &str) -> Result<u64, DiskError> {
-        self.env.disk_read(file).await.map(|content| content.len() as u64)
+        self.env.disk_len(file).await
     }
 
     /// The names of all files, in order.

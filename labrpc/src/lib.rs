@@ -6,8 +6,9 @@
 //! down.
 //!
 //! Behind an `Env` is a backend. `sim` (feature `sim`) is a simulated world on madsim's executor: virtual
-//! time, a network and disks that fail as a plan says, and the same run for the same seed. The protocols
-//! cannot tell which backend they run on; nothing of madsim shows through this interface.
+//! time, a network and disks that fail as a plan says, and the same run for the same seed. `net` (feature `net`)
+//! is the machine: its clock, sockets and files, on tokio. The protocols cannot tell which backend they run on;
+//! nothing of madsim or tokio shows through this interface. Both may be there in one program.
 //!
 //! On top of the disk, and written once for all backends: a write-ahead log ([`wal`]) and a persister
 //! ([`persister`]) with atomically replaced snapshots.
@@ -23,14 +24,16 @@ compile_error!(
      `rustdocflags` from shardlab's .cargo/config.toml into its own)."
 );
 
-#[cfg(not(feature = "sim"))]
-compile_error!("labrpc needs a backend: enable its feature `sim`.");
+#[cfg(not(any(feature = "sim", feature = "net")))]
+compile_error!("labrpc needs a backend: enable its feature `sim` or its feature `net`, or both.");
 
 mod disk;
 mod env;
 mod event;
 mod id;
-mod net;
+mod message;
+#[cfg(feature = "net")]
+pub mod net;
 mod node_map;
 pub mod persister;
 mod rng;
@@ -38,12 +41,13 @@ mod rng;
 pub mod sim;
 mod time;
 pub mod wal;
+mod words;
 
 pub use disk::{Disk, DiskError};
 pub use env::{Env, Sleep};
 pub use event::{Content, Event, Index, Refusal, Role, ShardChange, Term};
 pub use id::{Boot, NodeId};
-pub use net::{CallError, Direction, Incoming, Kind, Request};
+pub use message::{CallError, Direction, Incoming, Kind, Request};
 pub use node_map::NodeMap;
 pub use rng::Rng;
 pub use time::Time;

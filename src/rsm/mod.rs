@@ -30,6 +30,7 @@ pub mod message;
 pub(crate) mod replica;
 pub mod server;
 pub(crate) mod sessions;
+#[cfg(feature = "sim")]
 pub(crate) mod zoo;
 
 pub use bugs::Bug;

@@ -26,6 +26,7 @@ pub(crate) mod settings;
 pub(crate) mod shard;
 #[cfg(test)]
 mod small_world_tests;
+#[cfg(feature = "sim")]
 mod zoo;
 
 pub use crate::rsm::{Failure, Observation, Observer, Patience, Reads};

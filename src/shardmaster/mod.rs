@@ -23,6 +23,7 @@ mod rebalance;
 mod server;
 mod settings;
 pub(crate) mod types;
+#[cfg(feature = "sim")]
 mod zoo;
 
 pub use crate::rsm::{Failure, Observation, Observer, Patience, Reads};

@@ -35,6 +35,7 @@ pub const WATCHED: &[&str] = &[
     "indicatif",
     "labgob",
     "labrpc",
+    "labrpc::net",
     "labrpc::sim",
     "madsim",
     "rand",
@@ -46,6 +47,7 @@ pub const WATCHED: &[&str] = &[
     "sim::lab",
     "sim::scenario",
     "tokio",
+    "tokio_util",
 ];
 
 const INSIDE: Area = Area { places: &[], may_name: &[], world: World::Simulated, prints: false };
@@ -55,17 +57,30 @@ const AREAS: &[Area] = &[
     // The codec, and the only one who knows the library behind it.
     Area { places: &["labgob/src/"], may_name: &["labgob", "bincode"], ..INSIDE },
     Area { places: &["labgob/"], may_name: &["labgob"], prints: true, ..AROUND },
-    // The environment of a node. madsim is behind `sim` and nowhere else, and only these know that there is a `sim`.
+    // The environment of a node. madsim is behind `sim` and tokio behind `net`, and nowhere else; only the seam knows that
+    // there is either. What is behind `net` is the machine itself, so nothing there is simulated.
+    Area {
+        places: &["labrpc/src/net/"],
+        may_name: &["labgob", "labrpc", "labrpc::net", "tokio", "tokio_util", "futures"],
+        ..AROUND
+    },
     Area {
         places: &["labrpc/src/sim/"],
         may_name: &["labgob", "labrpc", "labrpc::sim", "madsim", "futures"],
         ..INSIDE
     },
     Area {
-        places: &["labrpc/src/env.rs", "labrpc/src/persister/mod.rs"],
+        places: &["labrpc/src/env.rs"],
+        may_name: &["labgob", "labrpc", "labrpc::net", "labrpc::sim", "futures"],
+        ..INSIDE
+    },
+    Area {
+        places: &["labrpc/src/persister/mod.rs"],
         may_name: &["labgob", "labrpc", "labrpc::sim", "futures"],
         ..INSIDE
     },
+    // A request knows its way back.
+    Area { places: &["labrpc/src/message.rs"], may_name: &["labrpc", "labrpc::net"], ..INSIDE },
     Area { places: &["labrpc/src/rng.rs"], may_name: &["labrpc", "rand", "rand_chacha"], ..INSIDE },
     Area { places: &["labrpc/src/"], may_name: &["labgob", "labrpc", "futures"], ..INSIDE },
     // The benchmark compares our network with madsim's own.
@@ -77,7 +92,7 @@ const AREAS: &[Area] = &[
     },
     Area {
         places: &["labrpc/"],
-        may_name: &["labgob", "labrpc", "labrpc::sim", "futures"],
+        may_name: &["labgob", "labrpc", "labrpc::net", "labrpc::sim", "tokio", "tokio_util", "futures"],
         prints: true,
         ..AROUND
     },

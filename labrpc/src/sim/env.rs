@@ -11,7 +11,7 @@ use crate::disk::{DiskError, DiskOp};
 use crate::env::Env;
 use crate::event::Event;
 use crate::id::NodeId;
-use crate::net::{CallError, Direction, Incoming, Kind, Request};
+use crate::message::{CallError, Direction, Incoming, Kind, Request};
 use crate::rng::Rng;
 use crate::time::Time;
 use bytes::Bytes;

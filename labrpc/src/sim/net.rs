@@ -7,7 +7,7 @@ use super::rule::{NodeSet, Rules, Verdict};
 use super::weather::NetWeather;
 use super::world::{Event, World};
 use crate::id::NodeId;
-use crate::net::{Direction, Incoming, Kind, Request};
+use crate::message::{Direction, Incoming, Kind, Request};
 use crate::time::Time;
 use bytes::Bytes;
 
@@ -233,7 +233,7 @@ impl World {
         let node = &mut self.nodes[to.slot()];
         match direction {
             Direction::OneWay => node.inbox.push(Incoming { from, kind, body }),
-            Direction::Request => node.requests.push(Request { from, kind, body, call }),
+            Direction::Request => node.requests.push(Request::simulated(from, kind, body, call)),
             Direction::Reply => node.calls.answer(call, body),
         }
     }

@@ -5,7 +5,7 @@ use super::disk::SimDisk;
 use super::disk_ops::InFlight;
 use super::env::Booter;
 use super::weather::DiskWeather;
-use crate::net::{Incoming, Kind, Request};
+use crate::message::{Incoming, Kind, Request};
 use crate::time::Time;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};

@@ -10,7 +10,7 @@ use super::weather::{DiskWeather, NetWeather};
 use super::world::View;
 use crate::event::Event;
 use crate::id::NodeId;
-use crate::net::{Direction, Kind};
+use crate::message::{Direction, Kind};
 use crate::time::Time;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

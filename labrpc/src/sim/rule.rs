@@ -6,7 +6,7 @@
 use super::fate::Fate;
 use super::span::Spread;
 use crate::id::NodeId;
-use crate::net::{Direction, Kind};
+use crate::message::{Direction, Kind};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 

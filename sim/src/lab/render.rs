@@ -4,7 +4,7 @@ use super::words::Wants;
 use crate::plan::Plan;
 use crate::raft::{DiskFact, RaftSystem, WireFacts};
 use labrpc::sim::{Command, DiskAct, Loss, Observed, Packet, Sending, Stamp};
-use labrpc::{Content, Direction, Event, NodeId, Refusal, Role, ShardChange};
+use labrpc::{Direction, Event, NodeId};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -128,7 +128,7 @@ impl Recorder {
             }
             Observed::Idle { node } => (Some(*node), Detail::Machinery, "waits".into()),
             Observed::Emitted { node, event } => {
-                (Some(*node), importance(event), self::event(event, |command| self.command(*node, command)))
+                (Some(*node), importance(event), event.words(|command| self.command(*node, command)))
             }
             Observed::Timer { node } => (Some(*node), Detail::Machinery, "timer".into()),
             Observed::Disk { node, act, file, bytes } => (Some(*node), Detail::Machinery, disk(*act, file, *bytes)),
@@ -250,81 +250,5 @@ fn importance(event: &Event) -> Detail {
     match event {
         Event::Progress { .. } | Event::Applied { .. } | Event::Ignored { .. } => Detail::Machinery,
         _ => Detail::Story,
-    }
-}
-
-/// An event in words.
-fn event(event: &Event, in_words: impl Fn(&[u8]) -> String) -> String {
-    match event {
-        Event::Recovered { term, vote, snapshot: (snapshot, _), last: (last, last_term) } => {
-            format!("starts: {term}, vote {}, snapshot {snapshot}, log ends {last}@{last_term}", name(*vote))
-        }
-        Event::Term { term, vote: Some(vote) } => format!("{term}, votes for {vote}"),
-        Event::Term { term, vote: None } => format!("{term}"),
-        Event::Role { role, term } => match role {
-            Role::Leader => format!("LEADER of {term}"),
-            Role::Candidate => format!("candidate for {term}"),
-            Role::PreCandidate => format!("would be candidate, in {term}"),
-            Role::Follower => format!("follower in {term}"),
-        },
-        Event::VoteRefused { to, term, why } => {
-            let why = match why {
-                Refusal::StaleTerm => "its term is over",
-                Refusal::AlreadyVoted => "has voted",
-                Refusal::LogBehind => "its log is behind",
-                Refusal::LeaderHeard => "there is a leader",
-            };
-            format!("no vote for {to} in {term}: {why}")
-        }
-        Event::Ignored { from, term } => format!("ignores {from}, {term}"),
-        Event::Appended { index, term, content } => {
-            let what = match content {
-                Content::Noop => " no-op".into(),
-                Content::Command(command) => in_words(command),
-                Content::Membership(_) => " membership".into(),
-            };
-            format!("log + {index}@{term}{what}")
-        }
-        Event::Truncated { from } => format!("log CUT at {from}"),
-        Event::Progress { peer, matched, next } => format!("{peer} matches {matched}, next {next}"),
-        Event::Committed { index } => format!("commit {index}"),
-        Event::Compacted { index, term } => format!("snapshot taken of {index}@{term}"),
-        Event::Installed { index, term, kept_suffix } => {
-            let log = if *kept_suffix { "log behind it kept" } else { "log discarded" };
-            format!("snapshot INSTALLED of {index}@{term}, {log}")
-        }
-        Event::InstallRefused { index } => format!("snapshot of {index} refused: older"),
-        Event::SnapshotSent { to, index } => format!("begins to send {to} the snapshot of {index}"),
-        Event::Applied { index } => format!("service is at {index}"),
-        Event::ReadIndex { index } => format!("read confirmed at {index}"),
-        Event::Transfer { to } => format!("hands leadership to {to}"),
-        Event::ConfigAdopted { group, config } => format!("group {group} adopts configuration {config}"),
-        Event::ConfigRefused { group, config, why } => {
-            format!("group {group} REFUSES configuration {config}: {why}")
-        }
-        Event::Shard { group, shard, config, change } => {
-            format!("group {group}, configuration {config}: shard {shard} {}", render_change(change))
-        }
-        Event::ShardMissing { group, shard, from, frozen } => {
-            format!(
-                "group {group} MISSES shard {shard}: group {from} has nothing of it from configuration {frozen}"
-            )
-        }
-        Event::Halted { why } => format!("STOPS: {why}"),
-    }
-}
-
-fn render_change(change: &ShardChange) -> String {
-    match change {
-        ShardChange::Created => "begins, empty".into(),
-        ShardChange::Frozen { to: Some(to), hash } => format!("FROZEN for group {to}, content {hash:016x}"),
-        ShardChange::Frozen { to: None, hash } => format!("FROZEN for nobody yet, content {hash:016x}"),
-        ShardChange::Installed { from, frozen, hash } => {
-            format!("INSTALLED from group {from} as of configuration {frozen}, content {hash:016x}")
-        }
-        ShardChange::Deleted => "deleted".into(),
-        ShardChange::Unreadable { from, frozen } => {
-            format!("CANNOT BE READ as it came from group {from}, as of configuration {frozen}")
-        }
     }
 }

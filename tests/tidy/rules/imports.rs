@@ -143,6 +143,17 @@ fn only_the_simulated_backend_knows_madsim_and_only_the_seam_knows_the_backend()
 }
 
 #[test]
+fn only_the_real_backend_knows_tokio() {
+    let code = "use tokio::sync::Notify;\nuse tokio_util::codec::Decoder;\nuse crate::net::Host;";
+    assert_eq!(caught("imports", "labrpc/src/net/peer.rs", code), [0; 0]);
+    assert_eq!(caught("imports", "labrpc/src/disk.rs", code), [1, 2, 3]);
+    assert_eq!(caught("imports", "labrpc/src/sim/timer.rs", code), [1, 2, 3]);
+    assert_eq!(caught("imports", "labrpc/src/env.rs", code), [1, 2]);
+    assert_eq!(caught("imports", "labrpc/src/net/peer.rs", "use crate::sim::World;\nuse madsim::time;"), [1, 2]);
+    assert_eq!(caught("imports", "src/raft/node.rs", code.replace("crate::", "labrpc::").as_str()), [1, 2, 3]);
+}
+
+#[test]
 fn a_file_in_no_area_is_a_finding() {
     assert_eq!(caught("imports", "attic/old.rs", "fn f() {}"), [1]);
 }

@@ -27,7 +27,13 @@ impl Kind {
         Kind { name, hash }
     }
 
-    /// The name.
+    /// The kind whose name has this hash, where only the hash has travelled. It is equal to the one that was sent.
+    #[cfg(feature = "net")]
+    pub(crate) const fn of_hash(hash: u64) -> Kind {
+        Kind { name: "a kind from elsewhere", hash }
+    }
+
+    /// The name. Of a kind that came over a socket only the hash is known, and this is none; compare kinds, not names.
     pub const fn name(self) -> &'static str {
         self.name
     }
@@ -93,6 +99,24 @@ pub struct Request {
     pub body: Bytes,
     /// Which call of which boot of the caller this is.
     pub(crate) call: u64,
+    /// Which way the answer goes; nothing in the simulator, whose network knows.
+    #[cfg(feature = "net")]
+    pub(crate) back: Option<crate::net::Back>,
+}
+
+#[cfg(feature = "sim")]
+impl Request {
+    /// A request in the simulated network.
+    pub(crate) fn simulated(from: NodeId, kind: Kind, body: Bytes, call: u64) -> Request {
+        Request {
+            from,
+            kind,
+            body,
+            call,
+            #[cfg(feature = "net")]
+            back: None,
+        }
+    }
 }
 
 /// Why a call brought no answer. The request may have been executed all the same.

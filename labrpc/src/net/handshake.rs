@@ -1,0 +1,250 @@
+//! Who is at the other end of a stream, and do we belong together?
+//!
+//! ```text
+//! dialler                                             acceptor
+//!   hello: magic, version, cluster, id, whom, boot, nonce ->
+//!                       <- hello, the same; both judge what they read
+//!   proof: HMAC-SHA256 of "dialler" and both hellos       ->   (only with a shared secret)
+//!                       <- verdict, and the proof of "acceptor"
+//! ```
+//!
+//! Each side proves that it knows the secret over both hellos, so over both nonces, both ids and the direction: a
+//! proof can be neither repeated in another connection nor sent back to whom it came from. What follows the
+//! handshake is neither signed nor secret; for that the stream itself has to be (the handshake takes any).
+//!
+//! Each side hears what is wrong in words of its own, so an operator finds it in either log.
+
+use super::Secret;
+use crate::id::NodeId;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use std::io;
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// Version of all that is said between nodes, handshake included.
+const VERSION: u16 = 1;
+const MAGIC: [u8; 8] = *b"shardlab";
+/// Magic and version: what is the same in every version.
+const PREAMBLE: usize = 10;
+const HELLO: usize = PREAMBLE + 1 + 8 + 3 * 4 + 32;
+const PROOF: usize = 32;
+
+const WELCOME: u8 = 0;
+const WRONG_SECRET: u8 = 1;
+
+/// How methods and answers of HTTP begin.
+const HTTP: [&[u8]; 9] = [b"GET ", b"HEAD", b"POST", b"PUT ", b"DELE", b"OPTI", b"PATC", b"PRI ", b"HTTP"];
+
+/// What this node says of itself.
+pub(crate) struct Identity {
+    pub cluster: u64,
+    pub node: NodeId,
+    pub boot: u32,
+    pub secret: Option<Secret>,
+}
+
+/// Whom a handshake has found at the other end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Remote {
+    pub node: NodeId,
+    pub boot: u32,
+}
+
+/// Why a connection is given up. To be read behind "peer 10.0.0.3:7001".
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HandshakeError {
+    #[error("speaks HTTP, but this is the port on which nodes talk to each other: use the address for clients")]
+    Http,
+    #[error("does not speak the protocol of nodes: is this the right address?")]
+    Stranger,
+    #[error("speaks version {theirs} of the protocol, this node version {VERSION}: run releases that fit together")]
+    Version { theirs: u16 },
+    #[error("is of cluster {theirs}, this node of cluster {ours}: check the number of the cluster and the address")]
+    Cluster { theirs: u64, ours: u64 },
+    #[error(
+        "says that it is {node}, and so is this node: give each node an id of its own, and look whether its address is this node's"
+    )]
+    Twin { node: NodeId },
+    #[error("is {found}, but {wanted} was looked for there: check the addresses of peers")]
+    Another { found: NodeId, wanted: NodeId },
+    #[error("looks for {wanted} here, but this is {found}: check its addresses of peers")]
+    Astray { wanted: NodeId, found: NodeId },
+    #[error("has no shared secret, and this node has one: set the same secret on both")]
+    TheyHaveNoSecret,
+    #[error("has a shared secret, and this node has none: set the same secret on both")]
+    WeHaveNoSecret,
+    #[error("has another shared secret than this node: set the same secret on both")]
+    Secret,
+    #[error("did not finish the handshake within {0:?}")]
+    Deadline(Duration),
+    #[error("cannot be reached: {0}")]
+    Unreachable(io::Error),
+    #[error("went away during the handshake: {0}")]
+    Io(#[from] io::Error),
+}
+
+struct Hello {
+    has_secret: bool,
+    cluster: u64,
+    node: NodeId,
+    /// Whom the sender believes to talk to. An acceptor names itself.
+    whom: NodeId,
+    boot: u32,
+    nonce: [u8; 32],
+}
+
+impl Hello {
+    fn of(us: &Identity, whom: NodeId, nonce: [u8; 32]) -> Hello {
+        let Identity { cluster, node, boot, ref secret } = *us;
+        Hello { has_secret: secret.is_some(), cluster, node, whom, boot, nonce }
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HELLO);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.push(self.has_secret.into());
+        bytes.extend_from_slice(&self.cluster.to_le_bytes());
+        for number in [self.node.0, self.whom.0, self.boot] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes.extend_from_slice(&self.nonce);
+        bytes
+    }
+
+    /// Reads what stands behind the preamble.
+    fn parse(rest: &[u8; HELLO - PREAMBLE]) -> Hello {
+        let word = |at: usize| u32::from_le_bytes([rest[at], rest[at + 1], rest[at + 2], rest[at + 3]]);
+        Hello {
+            has_secret: rest[0] != 0,
+            cluster: u64::from(word(1)) | u64::from(word(5)) << 32,
+            node: NodeId(word(9)),
+            whom: NodeId(word(13)),
+            boot: word(17),
+            nonce: *rest[21..].first_chunk().expect("it ends with the nonce"),
+        }
+    }
+
+    /// Whether we belong together, so far.
+    fn judge(&self, us: &Identity) -> Result<(), HandshakeError> {
+        match (self.has_secret, us.secret.is_some()) {
+            _ if self.cluster != us.cluster => {
+                Err(HandshakeError::Cluster { theirs: self.cluster, ours: us.cluster })
+            }
+            _ if self.node == us.node => Err(HandshakeError::Twin { node: us.node }),
+            (true, false) => Err(HandshakeError::WeHaveNoSecret),
+            (false, true) => Err(HandshakeError::TheyHaveNoSecret),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The handshake of whoever has opened the stream, to reach `wanted`.
+pub(crate) async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    us: &Identity,
+    wanted: NodeId,
+    nonce: [u8; 32],
+) -> Result<Remote, HandshakeError> {
+    let ours = Hello::of(us, wanted, nonce).to_bytes();
+    stream.write_all(&ours).await?;
+    let hello = read_hello(stream).await?;
+    hello.judge(us)?;
+    if hello.node != wanted {
+        return Err(HandshakeError::Another { found: hello.node, wanted });
+    }
+    let transcript = [ours, hello.to_bytes()].concat();
+    if let Some(secret) = &us.secret {
+        stream.write_all(&proof(secret, b"dialler", &transcript)).await?;
+    }
+    if stream.read_u8().await? != WELCOME {
+        return Err(HandshakeError::Secret);
+    }
+    check_proof(stream, us, b"acceptor", &transcript).await?;
+    Ok(Remote { node: hello.node, boot: hello.boot })
+}
+
+/// The handshake of whoever was called.
+pub(crate) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    us: &Identity,
+    nonce: [u8; 32],
+) -> Result<Remote, HandshakeError> {
+    let ours = Hello::of(us, us.node, nonce).to_bytes();
+    let hello = match read_hello(stream).await {
+        Ok(hello) => hello,
+        Err(why) => {
+            if matches!(why, HandshakeError::Version { .. }) {
+                say_and_listen(stream, &ours).await?;
+            }
+            return Err(why);
+        }
+    };
+    stream.write_all(&ours).await?;
+    hello.judge(us)?;
+    if hello.whom != us.node {
+        return Err(HandshakeError::Astray { wanted: hello.whom, found: us.node });
+    }
+    let transcript = [hello.to_bytes(), ours].concat();
+    let checked = check_proof(stream, us, b"dialler", &transcript).await;
+    if matches!(checked, Err(HandshakeError::Secret)) {
+        stream.write_all(&[WRONG_SECRET]).await?;
+    }
+    checked?;
+    let mut welcome = vec![WELCOME];
+    if let Some(secret) = &us.secret {
+        welcome.extend_from_slice(&proof(secret, b"acceptor", &transcript));
+    }
+    stream.write_all(&welcome).await?;
+    Ok(Remote { node: hello.node, boot: hello.boot })
+}
+
+/// Says who we are, and reads what the other still has to say: closed with bytes unread, a socket may take back what
+/// it was about to deliver.
+async fn say_and_listen<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, ours: &[u8]) -> io::Result<()> {
+    stream.write_all(ours).await?;
+    let mut rest = Vec::new();
+    stream.take(4 << 10).read_to_end(&mut rest).await.map(|_| ())
+}
+
+async fn read_hello<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Hello, HandshakeError> {
+    let mut magic = [0; MAGIC.len()];
+    stream.read_exact(&mut magic).await?;
+    if magic != MAGIC {
+        let is_http = HTTP.iter().any(|start| magic.starts_with(start));
+        return Err(if is_http { HandshakeError::Http } else { HandshakeError::Stranger });
+    }
+    let theirs = stream.read_u16_le().await?;
+    if theirs != VERSION {
+        return Err(HandshakeError::Version { theirs });
+    }
+    let mut rest = [0; HELLO - PREAMBLE];
+    stream.read_exact(&mut rest).await?;
+    Ok(Hello::parse(&rest))
+}
+
+async fn check_proof<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    us: &Identity,
+    role: &[u8],
+    transcript: &[u8],
+) -> Result<(), HandshakeError> {
+    let Some(secret) = &us.secret else { return Ok(()) };
+    let mut theirs = [0; PROOF];
+    stream.read_exact(&mut theirs).await?;
+    // In constant time: how long it takes must not say how much of it was right.
+    if bool::from(proof(secret, role, transcript).ct_eq(&theirs)) { Ok(()) } else { Err(HandshakeError::Secret) }
+}
+
+fn proof(secret: &Secret, role: &[u8], transcript: &[u8]) -> [u8; PROOF] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.bytes()).expect("HMAC takes keys of any length");
+    mac.update(role);
+    mac.update(transcript);
+    mac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+#[path = "handshake_tests.rs"]
+mod tests;

@@ -1,0 +1,93 @@
+//! One connection whose ends know each other: what waits is written, what comes is delivered, until either end is gone.
+
+use super::env::NetEnv;
+use super::frame::{Frames, WireError};
+use super::router::Outbox;
+use crate::id::NodeId;
+use futures::future::{Either, select};
+use futures::{SinkExt, StreamExt};
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_util::codec::{FramedRead, FramedWrite};
+
+/// What is read at once.
+const READ: usize = 16 << 10;
+/// What is put into one write before the socket has to take it.
+const WRITE: usize = 256 << 10;
+
+/// Which end of a connection this is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Side {
+    /// It sends one-way messages and requests, and gets replies.
+    Dialled,
+    /// The other way round.
+    Accepted,
+}
+
+/// Carries messages until the connection ends, and says why it has.
+pub(crate) async fn run<S: AsyncRead + AsyncWrite>(
+    stream: S,
+    env: &NetEnv,
+    remote: NodeId,
+    side: Side,
+    outbox: &Arc<Outbox>,
+) -> WireError {
+    let (read, write) = tokio::io::split(stream);
+    let frames = Frames::new(env.limits.frame);
+    let mut incoming = FramedRead::with_capacity(read, frames, READ);
+    let reading = pin!(async {
+        loop {
+            let delivered = match incoming.next().await {
+                Some(message) => message.and_then(|message| env.router.deliver(remote, side, outbox, message)),
+                None => Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()),
+            };
+            if let Err(why) = delivered {
+                return why;
+            }
+        }
+    });
+    let mut outgoing = FramedWrite::new(write, frames);
+    outgoing.set_backpressure_boundary(WRITE);
+    let writing = pin!(async {
+        loop {
+            let written = write_all_that_waits(&mut outgoing, outbox).await;
+            if let Err(why) = written {
+                return why;
+            }
+        }
+    });
+    match select(reading, writing).await {
+        Either::Left((why, _)) | Either::Right((why, _)) => why,
+    }
+}
+
+/// Waits for a message, and then puts everything that is there into as few writes as there can be.
+async fn write_all_that_waits<W: AsyncWrite + Unpin>(
+    outgoing: &mut FramedWrite<W, Frames>,
+    outbox: &Outbox,
+) -> Result<(), WireError> {
+    let first = poll_fn(|context| outbox.poll_pop(context)).await;
+    outgoing.feed(first).await?;
+    while let Some(message) = outbox.pop() {
+        outgoing.feed(message).await?;
+    }
+    outgoing.flush().await
+}
+
+/// Sets up a socket: what is written leaves at once, since batching is done above; and a peer that answers nothing, its
+/// machine being off or cut off, is given up after `patience`. By itself TCP would try for a quarter of an hour, ever
+/// more seldom, and a peer that has come back would not be heard of for minutes.
+pub(crate) fn tune(stream: &TcpStream, patience: Duration) -> io::Result<()> {
+    use rustix::net::sockopt;
+    stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, patience.max(Duration::from_secs(1)))?;
+    #[cfg(target_os = "linux")]
+    sockopt::set_tcp_user_timeout(stream, u32::try_from(patience.as_millis()).unwrap_or(u32::MAX))?;
+    Ok(())
+}

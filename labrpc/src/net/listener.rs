@@ -1,0 +1,74 @@
+//! Those who come to this node: shaken hands with, and heard until they go.
+
+use super::entropy;
+use super::env::NetEnv;
+use super::handshake::{self, HandshakeError, Remote};
+use super::link::{self, Side};
+use super::router::Outbox;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+/// How long nobody is accepted after that failed: mostly there are no file descriptors left, and trying again at once
+/// would only burn the processor.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// Accepts connections for ever.
+pub(crate) async fn accept_all(env: Arc<NetEnv>, listener: TcpListener) {
+    let seats = Arc::new(Semaphore::new(env.limits.connections));
+    loop {
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(why) => {
+                tracing::error!(target: "shardlab::net", node = %env.id, "nobody can be accepted: {why}");
+                tokio::time::sleep(BREATH).await;
+                continue;
+            }
+        };
+        let Ok(seat) = seats.clone().try_acquire_owned() else {
+            env.turned_away.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(
+                target: "shardlab::net", node = %env.id,
+                "peer {address} is turned away: {} connections at a time are the most", env.limits.connections
+            );
+            continue;
+        };
+        let host = env.clone();
+        env.keep(async move {
+            serve(&host, stream, address).await;
+            drop(seat);
+        });
+    }
+}
+
+async fn serve(env: &Arc<NetEnv>, mut stream: TcpStream, address: SocketAddr) {
+    let remote = match welcome(env, &mut stream).await {
+        Ok(remote) => remote,
+        // A look whether the port is open, as balancers and operators take.
+        Err(HandshakeError::Io(why)) if why.kind() == io::ErrorKind::UnexpectedEof => {
+            tracing::debug!(target: "shardlab::net", node = %env.id, "peer {address} came and went");
+            return;
+        }
+        Err(why) => {
+            env.turned_away.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(target: "shardlab::net", node = %env.id, "peer {address} {why}");
+            return;
+        }
+    };
+    let outbox = Arc::new(Outbox::new(env.limits.queue));
+    let why = link::run(stream, env, remote.node, Side::Accepted, &outbox).await;
+    // Requests of it may still be under way; their answers go nowhere.
+    outbox.close();
+    tracing::info!(target: "shardlab::net", node = %env.id, "{} at {address} has gone: {why}", remote.node);
+}
+
+async fn welcome(env: &NetEnv, stream: &mut TcpStream) -> Result<Remote, HandshakeError> {
+    link::tune(stream, env.limits.unanswered)?;
+    let patience = env.limits.handshake;
+    let answered = handshake::answer(stream, &env.identity, entropy());
+    tokio::time::timeout(patience, answered).await.unwrap_or(Err(HandshakeError::Deadline(patience)))
+}

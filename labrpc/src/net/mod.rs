@@ -1,0 +1,307 @@
+//! The machine as a backend of [`crate::Env`]: its clock, its sockets, its files, on tokio.
+//!
+//! ```text
+//!   a node (Env)                    who runs the process (Host)
+//!        \                              /
+//!         NetEnv: one boot of one node              (env)
+//!           |- clock, tasks, randomness             (clock)
+//!           |- a connection to each peer, dialled   (peer)    \  handshake, then
+//!           |- connections that others have opened  (listener) > messages in frames
+//!           |- what has arrived and waits           (router)  /  (handshake, link, frame)
+//!           |- a thread that owns the directory     (disk, directory)
+//!           `- what is said to logs and counters    (observe)
+//! ```
+//!
+//! A message is delivered at most once per connection and may be lost, as the protocols expect: with a connection that
+//! breaks, when its queue is full, or when its peer cannot be reached. Nothing here retries for a node.
+//!
+//! One-way messages and requests go over the connection that the sender has dialled. A reply goes back over the
+//! connection on which its request came, so clients need no address.
+//!
+//! Everything runs on the runtime that the caller is on when it starts a host, which must have tokio's timers and
+//! sockets enabled. The one exception is the disk, whose thread is its own.
+
+mod clock;
+mod counters;
+mod directory;
+mod disk;
+mod env;
+pub mod frame;
+mod handshake;
+mod link;
+mod listener;
+mod observe;
+mod peer;
+mod queue;
+mod router;
+
+pub(crate) use clock::NetSleep;
+pub use counters::{Counters, DiskCounters, PeerCounters};
+pub(crate) use env::NetEnv;
+pub(crate) use router::Back;
+
+use crate::env::Env;
+use crate::id::{Boot, NodeId};
+use directory::Directory;
+use disk::Disk;
+use handshake::Identity;
+use router::Router;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// What a host is started with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which node it is. No two of a cluster, clients included, are the same at the same time.
+    pub id: NodeId,
+    /// Which cluster it is of. Nodes of different clusters do not talk to each other.
+    pub cluster: u64,
+    /// Where it accepts connections; a client does not.
+    pub listen: Option<SocketAddr>,
+    /// Where others are to be reached, as `host:port`.
+    pub peers: BTreeMap<NodeId, String>,
+    /// Where its files are; without it there is no disk.
+    pub dir: Option<PathBuf>,
+    /// What all nodes of the cluster know, and nobody else.
+    pub secret: Option<Secret>,
+    /// Bounds.
+    pub limits: Limits,
+    /// Seeds the node's randomness; without it, the machine's entropy does.
+    pub seed: Option<u64>,
+}
+
+impl Config {
+    /// A node that listens to nobody, knows nobody and keeps nothing.
+    pub fn new(id: NodeId, cluster: u64) -> Config {
+        let (peers, limits) = (BTreeMap::new(), Limits::default());
+        Config { id, cluster, listen: None, peers, dir: None, secret: None, limits, seed: None }
+    }
+}
+
+/// Bounds on what a host takes and how long it waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest body of a message, in bytes; [`labgob::LIMIT`] at most. Both ends must have the same.
+    pub frame: usize,
+    /// What may wait to be sent to a peer, and for each client to be sent back.
+    pub queue: QueueLimit,
+    /// What may have arrived and wait for the node: one-way messages, and requests beside them.
+    pub inbox: QueueLimit,
+    /// Connections that others have opened.
+    pub connections: usize,
+    /// How long it may take until both ends of a connection know each other.
+    pub handshake: Duration,
+    /// How long a peer's machine may confirm nothing before a connection is given up.
+    pub unanswered: Duration,
+    /// How long to wait before a peer is dialled again: at first, and at most.
+    pub redial: (Duration, Duration),
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            frame: labgob::LIMIT as usize,
+            queue: QueueLimit { messages: 16_384, bytes: 128 << 20 },
+            inbox: QueueLimit { messages: 16_384, bytes: 256 << 20 },
+            connections: 4_096,
+            handshake: Duration::from_secs(5),
+            unanswered: Duration::from_secs(5),
+            redial: (Duration::from_millis(10), Duration::from_secs(1)),
+        }
+    }
+}
+
+/// How much may wait in a queue. What comes when it is full is dropped, and counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueLimit {
+    /// Messages.
+    pub messages: usize,
+    /// Bytes of their bodies. A message that alone is larger may wait alone.
+    pub bytes: usize,
+}
+
+/// What nodes of a cluster know and nobody else. It is never printed.
+#[derive(Clone)]
+pub struct Secret(Arc<[u8]>);
+
+impl Secret {
+    /// Bytes that cannot be guessed, at least [`Secret::SHORTEST`].
+    pub fn new(bytes: impl AsRef<[u8]>) -> Secret {
+        Secret(bytes.as_ref().into())
+    }
+
+    /// With fewer bytes a host does not start.
+    pub const SHORTEST: usize = 16;
+
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a secret")
+    }
+}
+
+/// Why a host does not start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It cannot accept connections there.
+    #[error("cannot listen on {address}: {why}. {advice}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the machine says.
+        why: io::Error,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// Its directory cannot be used.
+    #[error("cannot use the directory {}: {why}. It must be one that this process may write to", .path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// What the machine says.
+        why: io::Error,
+    },
+    /// The secret can be guessed.
+    #[error("the shared secret has {0} bytes: give all nodes the same one of {min} bytes or more, drawn at random", min = Secret::SHORTEST)]
+    Secret(usize),
+    /// There is nothing to run on.
+    #[error("a host must be started on a tokio runtime that has its timers and sockets enabled")]
+    NoRuntime,
+    /// The machine gives no thread.
+    #[error("no thread for the disk: {0}")]
+    Thread(io::Error),
+}
+
+/// One boot of one node on this machine.
+///
+/// Dropping it ends the boot; [`Host::stop`] also waits until nothing of it is left.
+pub struct Host {
+    env: Arc<NetEnv>,
+    address: Option<SocketAddr>,
+}
+
+impl Host {
+    /// Starts a node on the runtime that the caller is on. What it does is up to whoever takes [`Host::env`].
+    ///
+    /// # Errors
+    /// [`StartError`], with what to do about it.
+    pub fn start(config: Config) -> Result<Host, StartError> {
+        let Config { id, cluster, listen, peers, dir, secret, mut limits, seed } = config;
+        let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
+        limits.frame = limits.frame.min(labgob::LIMIT as usize);
+        if let Some(secret) = secret.as_ref().filter(|secret| secret.bytes().len() < Secret::SHORTEST) {
+            return Err(StartError::Secret(secret.bytes().len()));
+        }
+        // Before the directory is touched: whoever started the same node twice changes nothing.
+        let listener = listen.map(bind).transpose()?;
+        let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let (disk, boot) = match dir {
+            Some(path) => open_disk(id, path)?,
+            None => (Disk::none(), 1),
+        };
+        let env = Arc::new(NetEnv {
+            id,
+            boot: Boot(boot),
+            identity: Identity { cluster, node: id, boot, secret },
+            router: Router::new(&limits),
+            limits,
+            runtime,
+            clock: clock::Clock::start(),
+            disk,
+            observer: Default::default(),
+            seed: seed.unwrap_or_else(|| u64::from_le_bytes(entropy())),
+            given: Default::default(),
+            peers: Default::default(),
+            without_address: Default::default(),
+            turned_away: Default::default(),
+            ending: Default::default(),
+        });
+        peers.into_iter().for_each(|(peer, address)| env.set_peer(peer, address));
+        if let Some(listener) = listener {
+            env.keep(listener::accept_all(env.clone(), listener));
+        }
+        Ok(Host { env, address })
+    }
+
+    /// The environment of the node.
+    pub fn env(&self) -> Env {
+        Env::real(self.env.clone())
+    }
+
+    /// Where it accepts connections: with the port that was found, if it was asked for port 0.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// From now on that node is to be reached there, as `host:port`. What waits to be sent to another address is lost.
+    pub fn set_peer(&self, peer: NodeId, address: impl Into<String>) {
+        self.env.set_peer(peer, address.into());
+    }
+
+    /// What was counted since the start.
+    pub fn counters(&self) -> Counters {
+        counters::read(&self.env)
+    }
+
+    /// Waits until the node stops itself ([`Env::halt`]), and tells why. The process should then end, with an error.
+    pub async fn halted(&self) -> String {
+        self.env.halted().await
+    }
+
+    /// Ends the boot. On return its tasks have ended, its port is free and its directory let go of.
+    pub async fn stop(&self) {
+        self.env.end();
+        self.env.ending.tasks.wait().await;
+        self.env.disk.ended().await;
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.env.end();
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, StartError> {
+    let listener = std::net::TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        tokio::net::TcpListener::from_std(listener)
+    });
+    listener.map_err(|why| {
+        let advice = match why.kind() {
+            io::ErrorKind::AddrInUse => {
+                "Another process listens there: stop it if it is this node, or give this node another port"
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                "That is no address of this machine: give one of its own, or 0.0.0.0"
+            }
+            io::ErrorKind::PermissionDenied => "Ports below 1024 need special rights: give it a higher one",
+            _ => "Give it another address",
+        };
+        StartError::Listen { address, why, advice }
+    })
+}
+
+fn open_disk(id: NodeId, path: PathBuf) -> Result<(Disk, u32), StartError> {
+    let opened = Directory::open(&path).and_then(|directory| Ok((directory.count_boot()?, directory)));
+    let (boot, directory) = opened.map_err(|why| StartError::Directory { path, why })?;
+    let disk = Disk::start(directory, format!("disk of {id}")).map_err(StartError::Thread)?;
+    Ok((disk, boot))
+}
+
+/// Bytes that nobody can foresee.
+fn entropy<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the machine has entropy, or nothing on it can be trusted");
+    bytes
+}

@@ -1,0 +1,408 @@
+//! Hosts on sockets and files of this machine: what the simulator has no counterpart for.
+
+#![cfg(feature = "net")]
+
+mod logs;
+
+use futures::future::{Either, select};
+use labrpc::net::{Config, Host, Limits, QueueLimit, Secret, StartError};
+use labrpc::persister::{Persister, Refused};
+use labrpc::{CallError, DiskError, Env, Event, Index, Kind, NodeId, Role, Term};
+use logs::Logs;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const PING: Kind = Kind::new("ping");
+const S1: NodeId = NodeId(1);
+const S2: NodeId = NodeId(2);
+
+/// Runs a test on one thread, which keeps its log.
+fn run<F: Future<Output = ()>>(test: impl FnOnce(Logs) -> F) {
+    let logs = Logs::default();
+    let _kept = logs.keep();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(test(logs.clone()));
+}
+
+fn localhost() -> SocketAddr {
+    "127.0.0.1:0".parse().unwrap()
+}
+
+fn config(id: NodeId) -> Config {
+    Config { listen: Some(localhost()), ..Config::new(id, 7) }
+}
+
+/// Two hosts that know where the other is.
+fn pair(one: Config, two: Config) -> (Host, Host) {
+    let (one, two) = (Host::start(one).unwrap(), Host::start(two).unwrap());
+    introduce(&one, &two);
+    introduce(&two, &one);
+    (one, two)
+}
+
+fn introduce(host: &Host, other: &Host) {
+    host.set_peer(other.env().id(), other.local_addr().unwrap().to_string());
+}
+
+/// Waits for something to become so: within ten seconds, or it never will.
+async fn until(env: &Env, what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = env.now() + Duration::from_secs(10);
+    while !is_so() {
+        assert!(env.now() < end, "it did not come about that {what}");
+        env.sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn soon<T>(env: &Env, future: impl Future<Output = T>) -> T {
+    match select(pin!(future), env.sleep(Duration::from_secs(10))).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right(_) => panic!("it does not happen"),
+    }
+}
+
+/// Whether the first gets an answer from the second within so long.
+async fn answers_within(span: Duration, one: &Host, two: &Host) -> bool {
+    let (one, two) = (one.env(), two.env());
+    let ask = one.call(two.id(), PING, &b"hi"[..], one.now() + span);
+    let serve = async {
+        let request = two.accept().await;
+        two.reply(&request, &b"yes"[..]);
+        std::future::pending::<()>().await;
+    };
+    match select(pin!(ask), pin!(serve)).await {
+        Either::Left((outcome, _)) => outcome.is_ok_and(|answer| answer == "yes"),
+        Either::Right(_) => false,
+    }
+}
+
+async fn can_talk(one: &Host, two: &Host) -> bool {
+    answers_within(Duration::from_secs(10), one, two).await
+}
+
+/// Long enough for many attempts, since those fail at once.
+async fn cannot_talk(one: &Host, two: &Host) -> bool {
+    !answers_within(Duration::from_millis(300), one, two).await
+}
+
+#[test]
+fn a_client_needs_no_address_to_be_answered() {
+    run(|_| async {
+        let server = Host::start(config(S1)).unwrap();
+        let client = Host::start(Config::new(NodeId(100), 7)).unwrap();
+        introduce(&client, &server);
+        assert!(can_talk(&client, &server).await);
+        assert_eq!(client.local_addr(), None);
+        assert_eq!(client.env().disk().read("f").await.err(), {
+            Some(DiskError::Failed("f: this node was started without a directory".into()))
+        });
+        assert_eq!(client.counters().peers[&S1].connections, 1, "one connection carries both ways");
+        server.env().send(NodeId(100), PING, vec![1]);
+        assert_eq!(server.counters().without_address, 1);
+    });
+}
+
+#[test]
+fn nodes_of_two_clusters_do_not_talk_and_both_say_why() {
+    run(|logs| async move {
+        let (one, two) = pair(config(S1), Config { cluster: 9, ..config(S2) });
+        assert!(cannot_talk(&one, &two).await);
+        let address = two.local_addr().unwrap();
+        logs.one(&format!("peer S2 at {address} is of cluster 9, this node of cluster 7: check"));
+        assert!(logs.count("is of cluster 7, this node of cluster 9: check") >= 1, "{logs:?}");
+        let counters = one.counters().peers[&S2];
+        assert!(counters.connections == 0 && counters.unreachable >= 1, "{counters:?}");
+        assert!(two.counters().turned_away >= 1);
+    });
+}
+
+#[test]
+fn nodes_with_the_same_secret_talk_and_others_do_not() {
+    run(|logs| async move {
+        let with = |id, secret: &str| Config { secret: Some(Secret::new(secret)), ..config(id) };
+        let (one, two) = pair(with(S1, "sixteen bytes or more"), with(S2, "sixteen bytes or more"));
+        assert!(can_talk(&one, &two).await && can_talk(&two, &one).await);
+        let (one, two) = pair(with(S1, "sixteen bytes or more"), with(S2, "and these are others"));
+        assert!(cannot_talk(&one, &two).await);
+        let other = "has another shared secret than this node";
+        logs.one(&format!("peer S2 at {} {other}", two.local_addr().unwrap()));
+        assert!(logs.count(other) >= 2, "both sides say it: {logs:?}");
+        let (one, two) = pair(config(S1), with(S2, "sixteen bytes or more"));
+        assert!(cannot_talk(&one, &two).await);
+        assert!(logs.count("has a shared secret, and this node has none") >= 1, "{logs:?}");
+        let short = Host::start(with(S1, "short")).err().unwrap().to_string();
+        assert!(
+            short.starts_with("the shared secret has 5 bytes") && short.contains("16 bytes or more"),
+            "{short}"
+        );
+        assert!(!logs.has("sixteen"), "a secret is in the log");
+    });
+}
+
+#[test]
+fn whoever_speaks_http_is_sent_away_with_one_line() {
+    run(|logs| async move {
+        let (one, two) = pair(config(S1), config(S2));
+        let mut browser = TcpStream::connect(one.local_addr().unwrap()).await.unwrap();
+        browser.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        let env = one.env();
+        // Closed, or reset since part of the request was not read.
+        let _ = soon(&env, browser.read_to_end(&mut answer)).await;
+        assert!(answer.is_empty());
+        until(&env, "it is counted", || one.counters().turned_away == 1).await;
+        let line = logs.one(&format!("peer {} speaks HTTP", browser.local_addr().unwrap()));
+        assert!(line.contains("use the address for clients"), "{line}");
+        assert!(can_talk(&two, &one).await, "and nobody else has noticed");
+    });
+}
+
+/// A handshake as another program would make it: what is on the wire, byte for byte.
+async fn handshake_by_hand(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let (cluster, node, whom, boot) = (7u64.to_le_bytes(), [9u8, 0, 0, 0], [1u8, 0, 0, 0], [1u8, 0, 0, 0]);
+    let hello = [&b"shardlab"[..], &[1, 0], &[0], &cluster, &node, &whom, &boot, &[5; 32]].concat();
+    stream.write_all(&hello).await.unwrap();
+    let mut answer = [0; 63 + 1];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!((&answer[..10], answer[63]), (&b"shardlab\x01\0"[..], 0), "a hello of the same form, and a welcome");
+    stream
+}
+
+#[test]
+fn a_frame_that_claims_a_gigabyte_ends_its_connection_and_no_other() {
+    run(|logs| async move {
+        let (one, two) = pair(config(S1), config(S2));
+        assert!(can_talk(&two, &one).await);
+        let mut hostile = handshake_by_hand(one.local_addr().unwrap()).await;
+        let header = [&b"SL\x01\x00"[..], &[0; 4], &(1u32 << 30).to_le_bytes()].concat();
+        hostile.write_all(&header).await.unwrap();
+        let env = one.env();
+        assert_eq!(soon(&env, hostile.read(&mut [0; 8])).await.unwrap(), 0, "the connection is closed");
+        until(&env, "the log says it", || logs.has("frame of 1073741824 bytes, but at most")).await;
+        assert!(can_talk(&two, &one).await);
+        assert_eq!(two.counters().peers[&S1].connections, 1, "the other connection goes on");
+    });
+}
+
+#[test]
+fn whoever_says_nothing_or_comes_too_many_is_sent_away() {
+    run(|logs| async move {
+        let limits = Limits { connections: 1, handshake: Duration::from_millis(100), ..Limits::default() };
+        let one = Host::start(Config { limits, ..config(S1) }).unwrap();
+        let (env, address) = (one.env(), one.local_addr().unwrap());
+        let mut mute = TcpStream::connect(address).await.unwrap();
+        assert_eq!(soon(&env, mute.read(&mut [0; 8])).await.unwrap(), 0, "the connection is closed");
+        logs.one(&format!("peer {} did not finish the handshake within 100ms", mute.local_addr().unwrap()));
+
+        let _first = handshake_by_hand(address).await;
+        let mut second = TcpStream::connect(address).await.unwrap();
+        assert_eq!(soon(&env, second.read(&mut [0; 8])).await.unwrap(), 0);
+        logs.one(&format!("peer {} is turned away: 1 connections at a time", second.local_addr().unwrap()));
+        assert_eq!(one.counters().turned_away, 2);
+    });
+}
+
+/// Whoever was not asked answers nothing, whatever number it guesses.
+#[test]
+fn nobody_answers_over_a_connection_of_its_own() {
+    run(|logs| async move {
+        let one = Host::start(config(S1)).unwrap();
+        let mut hostile = handshake_by_hand(one.local_addr().unwrap()).await;
+        let mut frame = Vec::new();
+        labgob::frame::append(&mut frame, &[&[2u8][..], &1u64.to_le_bytes(), &PING.hash().to_le_bytes()].concat());
+        hostile.write_all(&frame).await.unwrap();
+        assert_eq!(soon(&one.env(), hostile.read(&mut [0; 8])).await.unwrap(), 0);
+        until(&one.env(), "the log says it", || logs.has("Reply, which does not come this way")).await;
+    });
+}
+
+#[test]
+fn a_port_that_is_in_use_is_named_with_what_to_do() {
+    run(|_| async {
+        let home = tempfile::tempdir().unwrap();
+        let one = Host::start(config(S1)).unwrap();
+        let address = one.local_addr().unwrap();
+        let again =
+            || Host::start(Config { listen: Some(address), dir: Some(home.path().join("d")), ..config(S1) });
+        let error = again().err().expect("the port is taken");
+        assert!(matches!(&error, StartError::Listen { address: named, .. } if *named == address));
+        let said = error.to_string();
+        assert!(
+            said.contains(&address.to_string()) && said.contains("Another process listens there: stop it"),
+            "{said}"
+        );
+        assert!(!home.path().join("d").exists(), "whoever cannot start leaves no trace");
+        one.stop().await;
+        assert_eq!(again().unwrap().local_addr(), Some(address), "it is free again");
+    });
+    let error = Host::start(Config::new(S1, 7)).err().unwrap();
+    assert!(matches!(error, StartError::NoRuntime), "{error}");
+}
+
+#[test]
+fn a_peer_that_is_away_costs_what_was_sent_meanwhile_and_comes_back_by_itself() {
+    run(|logs| async move {
+        let (one, two) = pair(config(S1), config(S2));
+        assert!(can_talk(&one, &two).await);
+        let address = two.local_addr().unwrap();
+        two.stop().await;
+        drop(two);
+        let env = one.env();
+        until(&env, "the peer is known to be away", || {
+            env.send(S2, PING, vec![1]);
+            one.counters().peers[&S2].unreachable > 10
+        })
+        .await;
+        let away = one.counters().peers[&S2];
+        assert_eq!(away.connections, 1, "{away:?}");
+        assert_eq!(logs.count(&format!("peer S2 at {address} cannot be reached")), 1, "it is said once: {logs:?}");
+        let two = Host::start(Config { listen: Some(address), ..config(S2) }).unwrap();
+        let back = two.env();
+        env.spawn({
+            let env = env.clone();
+            async move {
+                loop {
+                    env.send(S2, PING, vec![200]);
+                    env.sleep(Duration::from_millis(5)).await;
+                }
+            }
+        });
+        soon(&env, async { while back.recv().await.body[0] != 200 {} }).await;
+        assert_eq!(one.counters().peers[&S2].connections, 2);
+    });
+}
+
+#[test]
+fn a_full_queue_drops_the_newest_and_counts() {
+    run(|_| async {
+        // Somebody who accepts and says nothing: nothing can leave, and nothing is known to be lost.
+        let mute = TcpListener::bind(localhost()).await.unwrap();
+        let limits = Limits { queue: QueueLimit { messages: 10, bytes: 1_000 }, ..Limits::default() };
+        let one = Host::start(Config { limits, ..config(S1) }).unwrap();
+        one.set_peer(S2, mute.local_addr().unwrap().to_string());
+        let env = one.env();
+        (0..25).for_each(|n| env.send(S2, PING, vec![n]));
+        let counters = one.counters().peers[&S2];
+        assert_eq!((counters.sent, counters.overflowed, counters.bytes), (10, 15, 10));
+
+        // Its place is taken by somebody who listens; what waited was for the other address.
+        let two = Host::start(config(S2)).unwrap();
+        introduce(&one, &two);
+        env.send(S2, PING, vec![100]);
+        assert_eq!(soon(&env, two.env().recv()).await.body[0], 100);
+        env.send(S2, PING, vec![0; Limits::default().frame + 1]);
+        assert_eq!(one.counters().peers[&S2].overflowed, 16, "what is too large for anybody is not sent");
+    });
+}
+
+#[test]
+fn a_node_that_does_not_read_loses_what_is_too_much_and_counts() {
+    run(|_| async {
+        let limits = Limits { inbox: QueueLimit { messages: 10, bytes: 1_000 }, ..Limits::default() };
+        let (one, two) = pair(config(S1), Config { limits, ..config(S2) });
+        let (env, slow) = (one.env(), two.env());
+        (0..25).for_each(|n| env.send(S2, PING, vec![n]));
+        until(&env, "all have arrived", || two.counters().received == 25).await;
+        assert_eq!(two.counters().overflowed, 15);
+        let kept: Vec<u8> = std::iter::from_fn(|| slow.try_recv()).map(|message| message.body[0]).collect();
+        assert_eq!(kept, (0..10).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn a_late_reply_is_counted() {
+    run(|_| async {
+        let (one, two) = pair(config(S1), config(S2));
+        let (env, server) = (one.env(), two.env());
+        let outcome = env.call(S2, PING, vec![1], env.now() + Duration::from_millis(50)).await;
+        assert_eq!(outcome, Err(CallError::Deadline));
+        let request = soon(&env, server.accept()).await;
+        server.reply(&request, vec![2]);
+        until(&env, "it has come", || one.counters().late_replies == 1).await;
+    });
+}
+
+#[test]
+fn a_directory_belongs_to_one_process_and_counts_its_boots() {
+    run(|_| async {
+        let home = tempfile::tempdir().unwrap();
+        let start = || Host::start(Config { dir: Some(home.path().into()), ..config(S1) }).unwrap();
+        let one = start();
+        let opened = Persister::open(one.env().disk(), "S1", None).await;
+        assert!(opened.is_ok());
+        let two = start();
+        assert_eq!((one.env().boot().0, two.env().boot().0), (1, 2));
+        let refused = Persister::open(two.env().disk(), "S1", None).await.err();
+        assert_eq!(refused, Some(Refused::Disk(DiskError::Locked)));
+        one.stop().await;
+        assert_eq!(two.env().disk().lock().await, Ok(()));
+    });
+    run(|_| async {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = Host::start(Config { dir: Some(file.path().into()), ..config(S1) }).err().unwrap();
+        let said = error.to_string();
+        assert!(matches!(error, StartError::Directory { .. }), "{said}");
+        assert!(said.contains(&file.path().display().to_string()), "{said}");
+    });
+}
+
+#[test]
+fn operations_of_the_disk_are_counted() {
+    run(|_| async {
+        let home = tempfile::tempdir().unwrap();
+        let host = Host::start(Config { dir: Some(home.path().into()), ..config(S1) }).unwrap();
+        let disk = host.env().disk();
+        disk.append("f", vec![0; 100]).await.unwrap();
+        // All ask before the disk can have done any, so some go together.
+        let syncs = futures::future::join_all((0..20).map(|_| disk.sync("f"))).await;
+        assert!(syncs.iter().all(Result::is_ok));
+        disk.sync_dir().await.unwrap();
+        let before = host.counters().disk;
+        assert_eq!((before.writes, before.bytes, before.dir_syncs, before.reads), (1, 100, 1, 0));
+        assert!((1..=20).contains(&before.syncs));
+        disk.read("f").await.unwrap();
+        let after = host.counters().disk;
+        assert_eq!(after.reads, 1);
+        assert_eq!((after.writes, after.syncs), (before.writes, before.syncs), "a read writes nothing");
+    });
+}
+
+#[test]
+fn events_are_logged_in_the_words_of_the_traces_and_counted() {
+    run(|logs| async move {
+        let host = Host::start(config(S1)).unwrap();
+        let env = host.env();
+        env.emit(&Event::Role { role: Role::Leader, term: Term(3) });
+        env.emit_all(&[Event::Applied { index: Index(8) }, Event::Applied { index: Index(9) }]);
+        assert!(logs.one("LEADER of T3").starts_with("INFO shardlab::event"), "{logs:?}");
+        assert!(logs.one("service is at #9").starts_with("DEBUG shardlab::event"), "{logs:?}");
+        let events = host.counters().events;
+        assert_eq!((events["role"], events["applied"]), (1, 2));
+    });
+}
+
+#[test]
+fn whoever_runs_the_process_hears_that_a_node_has_halted() {
+    run(|logs| async move {
+        let host = Host::start(config(S1)).unwrap();
+        let env = host.env();
+        env.spawn({
+            let env = env.clone();
+            async move {
+                env.halt("the disk failed: replace it").await;
+            }
+        });
+        let watch = Host::start(Config::new(S2, 7)).unwrap();
+        assert_eq!(soon(&watch.env(), host.halted()).await, "the disk failed: replace it");
+        assert!(logs.one("STOPS: the disk failed: replace it").starts_with("ERROR shardlab::event"), "{logs:?}");
+
+        let host = Host::start(config(S1)).unwrap();
+        host.env().spawn(async { panic!("on purpose") });
+        let why = soon(&watch.env(), host.halted()).await;
+        assert_eq!(why, "a task of the node panicked: on purpose");
+    });
+}
