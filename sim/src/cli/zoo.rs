@@ -73,7 +73,7 @@ pub fn zoo(suites: &[Suite], args: &Args) -> Result<u8, Usage> {
 }
 
 /// How guided hunts are compared with others.
-const BUDGET: Budget = Budget { hunts: 5, runs: 300, growing: 2_000 };
+const BUDGET: Budget = Budget { hunts: 3, runs: 200, growing: 500 };
 
 fn guidance(suites: &[Suite], chosen: &[(&Suite, BugCard)], args: &Args, options: &Options) -> Result<u8, Usage> {
     let failed = |error: std::io::Error| Usage(format!("guidance could not be measured: {error}"));
