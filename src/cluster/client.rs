@@ -22,7 +22,7 @@
 
 use super::book::{Book, Entry};
 use super::desk::{self, Answer, Ask};
-use super::layout::{FIRST_CLIENT, LayoutError, Part, read_secret};
+use super::layout::{FIRST_CLIENT, Layout, LayoutError, Part, read_secret};
 use super::status::Status;
 use crate::kvraft::{self, Expect};
 use crate::rsm::{Failure, Patience, TooLarge};
@@ -338,6 +338,26 @@ impl Client {
     /// The node with that name, or at that address.
     pub fn find(&self, node: &str) -> Option<Entry> {
         self.book.find(node)
+    }
+
+    /// Also knows the nodes of a layout from now on.
+    pub fn note(&self, layout: &Layout) {
+        self.book.learn(&self.host, layout.nodes.values().map(Entry::of).collect());
+    }
+
+    /// Whether all nodes that answer know all those that this client knows, which they are told.
+    pub async fn all_know_all(&self, patience: Duration) -> bool {
+        let env = self.host.env();
+        let known = self.nodes();
+        let asked = known.iter().map(|entry| {
+            let (env, ours) = (env.clone(), Ask::Book(known.clone()));
+            async move { desk::ask(&env, entry.id, &ours, env.now() + patience).await }
+        });
+        let answers = futures::future::join_all(asked).await;
+        answers.into_iter().flatten().all(|answer| match answer {
+            Answer::Book(theirs) => known.iter().all(|entry| theirs.iter().any(|other| other.id == entry.id)),
+            Answer::Status(_) => false,
+        })
     }
 
     /// How a node is. None: it does not answer within `patience`.
