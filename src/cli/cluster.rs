@@ -14,7 +14,7 @@ pub const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a node may take to stop in good order.
 const LAST_MOMENTS: Duration = Duration::from_secs(15);
 /// Between two looks.
-const LOOK: Duration = Duration::from_millis(20);
+pub const LOOK: Duration = Duration::from_millis(20);
 
 /// Run a cluster on this machine, look after it, and say which group has what.
 #[derive(Parser)]
@@ -54,7 +54,7 @@ struct MaybeNode {
 
 #[derive(Parser)]
 struct Node {
-    /// Its name or address.
+    /// Its name or address; or g1-leader for whoever leads group 1, and m-leader for the controller's.
     node: String,
     #[command(flatten)]
     at: Where,
@@ -103,9 +103,18 @@ pub fn cluster(args: Args) -> Outcome {
         match args.command {
             Command::Up(args) => up::up(args).await,
             Command::Status(MaybeNode { node, at }) => status(node.as_deref(), &at).await,
-            Command::Kill(Node { node, at }) => kill(&node, &at.local().await?).await,
-            Command::Stop(Node { node, at }) => stop(&node, &at.local().await?).await,
-            Command::Restart(Node { node, at }) => restart(&node, &at.local().await?, at.timeout()).await,
+            Command::Kill(Node { node, at }) => {
+                let local = at.local().await?;
+                kill(local.find(&node, at.timeout).await?).await
+            }
+            Command::Stop(Node { node, at }) => {
+                let local = at.local().await?;
+                stop(local.find(&node, at.timeout).await?).await
+            }
+            Command::Restart(Node { node, at }) => {
+                let local = at.local().await?;
+                restart(&local, local.find(&node, at.timeout).await?, at.timeout).await
+            }
             Command::Join(args) => join(&args).await,
             Command::Leave(Group { group, at }) => {
                 let (client, _) = at.connect().await?;
@@ -127,7 +136,7 @@ async fn status(node: Option<&str>, at: &Where) -> Outcome {
     if let Some(local) = &local {
         client.note(&local.layout);
     }
-    let mut nodes = client.statuses(PATIENCE.min(at.timeout())).await;
+    let mut nodes = client.statuses(PATIENCE.min(at.timeout)).await;
     if let Some(node) = node {
         nodes.retain(|(entry, _)| entry.name == node || entry.address == node);
         if nodes.is_empty() {
@@ -153,8 +162,7 @@ async fn await_end(member: &Member, patience: Duration) -> Result<bool, Ending> 
     Ok(true)
 }
 
-async fn kill(node: &str, local: &Local) -> Outcome {
-    let member = local.find(node)?;
+async fn kill(member: &Member) -> Outcome {
     let name = &member.name;
     if !processes::kill(member).map_err(Ending::no)? {
         return Err(Ending::no(format!("{name} does not run")));
@@ -165,8 +173,7 @@ async fn kill(node: &str, local: &Local) -> Outcome {
     }
 }
 
-async fn stop(node: &str, local: &Local) -> Outcome {
-    let member = local.find(node)?;
+async fn stop(member: &Member) -> Outcome {
     match stop_all(&[member]).await? {
         0 => Err(Ending::no(format!("{} does not run", member.name))),
         _ => show(format!("{} has stopped\n", member.name)),
@@ -190,8 +197,7 @@ pub async fn stop_all(members: &[&Member]) -> Result<usize, Ending> {
     Ok(stopping.len())
 }
 
-async fn restart(node: &str, local: &Local, timeout: Duration) -> Outcome {
-    let member = local.find(node)?;
+async fn restart(local: &Local, member: &Member, timeout: Duration) -> Outcome {
     stop_all(&[member]).await?;
     let mut child = local.start(member)?;
     local.await_start(member, child.as_mut(), Instant::now() + timeout).await?;
@@ -200,7 +206,7 @@ async fn restart(node: &str, local: &Local, timeout: Duration) -> Outcome {
 
 async fn join(args: &Join) -> Outcome {
     let (client, local) = args.at.connect().await?;
-    let deadline = Instant::now() + args.at.timeout();
+    let deadline = Instant::now() + args.at.timeout;
     if let Some(mut local) = local {
         if local.layout.of(Part::Group(args.group)).next().is_none() {
             set_up(&mut local, args)?;

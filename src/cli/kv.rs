@@ -1,9 +1,10 @@
 //! `shardlab kv`: one operation on the store of a cluster. Keys and values are text.
 
+use super::where_to::Where;
 use super::{Ending, Outcome, block_on, show, span};
 use bytes::Bytes;
 use clap::{Parser, Subcommand};
-use shardlab::client::{Cas, Client, Error, Options};
+use shardlab::client::{Cas, Client, Error};
 use shardlab::kvraft::Expect;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +17,9 @@ pub struct Args {
     /// A node of the cluster, as host:port. If there are several, the first that can be used is.
     #[arg(long, global = true, value_name = "HOST:PORT")]
     entry: Vec<String>,
+    /// The directory of a cluster on this machine, instead.
+    #[arg(long, global = true, value_name = "DIR", conflicts_with = "entry")]
+    dir: Option<PathBuf>,
     /// How long it may take, all in all.
     #[arg(long, global = true, value_parser = span, default_value = "10s")]
     timeout: Duration,
@@ -64,12 +68,18 @@ enum Command {
 }
 
 #[derive(Parser)]
-#[group(required = true, multiple = false, id = "expected", args = ["expect", "absent", "version"])]
 struct CasArgs {
     /// Which key.
     key: String,
     /// The new value.
     value: String,
+    #[command(flatten)]
+    expected: Expected,
+}
+
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct Expected {
     /// The value that it must have.
     #[arg(long)]
     expect: Option<String>,
@@ -82,16 +92,10 @@ struct CasArgs {
 }
 
 pub fn kv(args: Args) -> Outcome {
-    let Args { command, entry, timeout, secret_file } = args;
-    if entry.is_empty() {
-        return Err(Ending::usage("which cluster? Name one of its nodes: --entry HOST:PORT"));
-    }
-    let mut options = Options { deadline: timeout, ..Options::default() };
-    if let Some(file) = secret_file {
-        options = options.with_secret_file(&file).map_err(Ending::usage)?;
-    }
+    let Args { command, entry, dir, timeout, secret_file } = args;
+    let at = Where { dir, entry, secret_file, timeout };
     block_on(async {
-        let client = Client::connect(&entry, options).await?;
+        let (client, _) = at.connect().await?;
         carry_out(&client, command).await
     })
 }
@@ -108,12 +112,13 @@ async fn carry_out(client: &Client, command: Command) -> Outcome {
             true => Ok(()),
             false => Err(Ending::no(format!("there was no key `{key}`"))),
         },
-        Command::Cas(CasArgs { key, value, expect, absent: _, version }) => {
-            let expect = match version {
+        Command::Cas(CasArgs { key, value, expected }) => {
+            let expected = match expected.version {
                 Some(version) => Expect::Version(version),
-                None => Expect::Value(expect.map(Bytes::from)),
+                // Without a value it must be absent.
+                None => Expect::Value(expected.expect.map(Bytes::from)),
             };
-            match client.cas(key, expect, value).await? {
+            match client.cas(key, expected, value).await? {
                 Cas::Written { version } => written(Ok(version)),
                 Cas::Failed { value: None, .. } => Err(Ending::no("not as expected: the key is absent")),
                 Cas::Failed { value: Some(value), version } => {

@@ -30,7 +30,7 @@ Exit codes: 0 done, 1 not found, not as expected or refused, 2 the command line 
 
 /// A sharded key/value store on Raft.
 #[derive(Parser)]
-#[command(version, about, name = "shardlab", after_help = EXIT_CODES)]
+#[command(version, name = "shardlab", after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -1,9 +1,11 @@
 //! Which cluster is meant: by its directory on this machine, or by one of its nodes.
 
+use super::cluster::{LOOK, PATIENCE};
 use super::{Ending, span};
 use clap::Args;
 use shardlab::client::{Client, Options};
-use shardlab::cluster::{Layout, Member, processes};
+use shardlab::cluster::{Layout, Member, Part, processes};
+use shardlab::shardmaster::GroupId;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -15,16 +17,16 @@ pub const LAYOUT: &str = "cluster.toml";
 pub struct Where {
     /// The directory of the cluster, as `cluster up` has made it.
     #[arg(long, conflicts_with = "entry", value_name = "DIR")]
-    dir: Option<PathBuf>,
+    pub dir: Option<PathBuf>,
     /// A node of the cluster, as host:port.
     #[arg(long, value_name = "HOST:PORT")]
-    entry: Vec<String>,
+    pub entry: Vec<String>,
     /// The file with the secret that the cluster's nodes share; with `--dir` it is known.
     #[arg(long, value_name = "FILE", requires = "entry")]
-    secret_file: Option<PathBuf>,
+    pub secret_file: Option<PathBuf>,
     /// How long it may take, all in all.
     #[arg(long, value_parser = span, default_value = "30s")]
-    timeout: Duration,
+    pub timeout: Duration,
 }
 
 /// A cluster on this machine.
@@ -35,10 +37,6 @@ pub struct Local {
 }
 
 impl Where {
-    pub fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
     /// A client of the cluster; and the cluster itself, if it is on this machine.
     pub async fn connect(&self) -> Result<(Client, Option<Local>), Ending> {
         if self.dir.is_some() {
@@ -98,13 +96,39 @@ impl Local {
         Ok(Client::connect(&entries, Options { deadline, secret }).await?)
     }
 
-    /// The node of that name, or at that address.
-    pub fn find(&self, node: &str) -> Result<&Member, Ending> {
-        let found = self.layout.nodes.values().find(|member| member.name == node || member.address == node);
+    /// The node of that name, or at that address; `g1-leader` and `m-leader` are whoever leads group 1 or the controller.
+    pub async fn find(&self, node: &str, timeout: Duration) -> Result<&Member, Ending> {
+        let led = node.strip_suffix("-leader").and_then(|part| match part.strip_prefix('g') {
+            None => (part == "m").then_some(Part::Controller),
+            Some(number) => number.parse().ok().map(|number| Part::Group(GroupId(number))),
+        });
+        let found = match led {
+            Some(part) => Some(self.leader(part, timeout).await?),
+            None => self.layout.nodes.values().find(|member| member.name == node || member.address == node),
+        };
         found.ok_or_else(|| {
             let known: Vec<&str> = self.layout.nodes.values().map(|member| &*member.name).collect();
             Ending::usage(format!("there is no node `{node}`: name one of {}", known.join(", ")))
         })
+    }
+
+    /// Whoever leads a part, as far as it knows itself.
+    async fn leader(&self, part: Part, timeout: Duration) -> Result<&Member, Ending> {
+        let deadline = Instant::now() + timeout;
+        let client = self.connect(timeout).await?;
+        loop {
+            let nodes = client.statuses(PATIENCE).await;
+            let leaders = nodes.into_iter().filter_map(|(_, status)| status.filter(|it| it.leads && it.part == part));
+            // One that was deposed may not have heard of it.
+            let leader = leaders.max_by_key(|leader| leader.term).and_then(|leader| self.layout.nodes.get(&leader.id));
+            if let Some(leader) = leader {
+                return Ok(leader);
+            }
+            if Instant::now() >= deadline {
+                return Err(Ending::unknown(format!("nobody leads the servers of {part}")));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Starts a node that does not run.
@@ -140,7 +164,7 @@ impl Local {
                 let log = member.dir.join("log");
                 return Err(Ending::unknown(format!("{name} does not answer: see {}", log.display())));
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(LOOK).await;
         }
     }
 }

@@ -132,6 +132,7 @@ impl fmt::Display for Work {
     /// For a table.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Work::Configurations { config, groups: 1 } => write!(f, "1 group in {config}"),
             Work::Configurations { config, groups } => write!(f, "{groups} groups in {config}"),
             Work::Shards { config, owned, coming, frozen } => {
                 write!(f, "{} in {config}", shards(owned))?;
