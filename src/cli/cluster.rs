@@ -191,7 +191,9 @@ pub async fn stop_all(members: &[&Member]) -> Result<usize, Ending> {
     for member in &stopping {
         if !await_end(member, LAST_MOMENTS).await? {
             let name = &member.name;
-            return Err(Ending::no(format!("{name} does not stop: `cluster kill {name}` would, and loses nothing")));
+            return Err(Ending::no(format!(
+                "{name} does not stop: `cluster kill {name}` would, and loses nothing"
+            )));
         }
     }
     Ok(stopping.len())

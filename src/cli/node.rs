@@ -88,8 +88,12 @@ impl Start {
             return Layout::load(file);
         }
         let wrong = |what: String| LayoutError { place: "the command line".into(), what };
-        let cluster = self.cluster.ok_or_else(|| wrong("--config is missing, or --cluster, --dir and --node".into()))?;
-        let dir = self.dir.as_ref().ok_or_else(|| wrong("--dir is missing: where does the node keep its data?".into()))?;
+        let cluster =
+            self.cluster.ok_or_else(|| wrong("--config is missing, or --cluster, --dir and --node".into()))?;
+        let dir = self
+            .dir
+            .as_ref()
+            .ok_or_else(|| wrong("--dir is missing: where does the node keep its data?".into()))?;
         let secret_file = self.secret_file.clone();
         let mut layout = Layout { shards: self.shards, secret_file, ..Layout::new(cluster) };
         for node in &self.nodes {

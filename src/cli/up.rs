@@ -106,7 +106,9 @@ fn take_up(args: &Args, file: &Path) -> Result<Layout, Ending> {
             && asked != is
         {
             let dir = args.dir.display();
-            let why = format!("the cluster in {dir} has --{what} {is} and not {asked}: leave it out, or take another --dir");
+            let why = format!(
+                "the cluster in {dir} has --{what} {is} and not {asked}: leave it out, or take another --dir"
+            );
             return Err(Ending::usage(why));
         }
     }
@@ -141,7 +143,8 @@ async fn run(local: &Local, children: &mut BTreeMap<String, Child>) -> Outcome {
         }
     }
     let entry = local.layout.nodes.values().next().expect("a layout has a controller");
-    let ready = format!("cluster {} is up: --dir {} or --entry {}\n", client.cluster(), dir_of(local), entry.address);
+    let ready =
+        format!("cluster {} is up: --dir {} or --entry {}\n", client.cluster(), dir_of(local), entry.address);
     watch(&client, children, &ready).await
 }
 
@@ -163,7 +166,8 @@ async fn watch(client: &Client, children: &mut BTreeMap<String, Child>, ready: &
     let mut lines = 0;
     loop {
         let nodes = client.statuses(PATIENCE).await;
-        let now: BTreeMap<String, String> = nodes.iter().map(|(entry, status)| (entry.name.clone(), word(entry, status))).collect();
+        let now: BTreeMap<String, String> =
+            nodes.iter().map(|(entry, status)| (entry.name.clone(), word(entry, status))).collect();
         let text = format!("{ready}{}", table(&nodes));
         if is_terminal {
             // Up to where the last one began, and away with it.

@@ -68,7 +68,10 @@ impl Where {
         let dir = self.dir.as_deref().unwrap_or(Path::new("."));
         let file = dir.join(LAYOUT);
         if !file.exists() {
-            return Err(Ending::usage(format!("there is no cluster in {}: begin one with `cluster up`", dir.display())));
+            return Err(Ending::usage(format!(
+                "there is no cluster in {}: begin one with `cluster up`",
+                dir.display()
+            )));
         }
         Ok(Local { layout: Layout::load(&file).map_err(Ending::usage)?, file })
     }
@@ -118,9 +121,11 @@ impl Local {
         let client = self.connect(timeout).await?;
         loop {
             let nodes = client.statuses(PATIENCE).await;
-            let leaders = nodes.into_iter().filter_map(|(_, status)| status.filter(|it| it.leads && it.part == part));
+            let leaders =
+                nodes.into_iter().filter_map(|(_, status)| status.filter(|it| it.leads && it.part == part));
             // One that was deposed may not have heard of it.
-            let leader = leaders.max_by_key(|leader| leader.term).and_then(|leader| self.layout.nodes.get(&leader.id));
+            let leader =
+                leaders.max_by_key(|leader| leader.term).and_then(|leader| self.layout.nodes.get(&leader.id));
             if let Some(leader) = leader {
                 return Ok(leader);
             }
@@ -150,7 +155,9 @@ impl Local {
     ) -> Result<(), Ending> {
         loop {
             let name = &member.name;
-            if labrpc::net::who_is(&member.address, Duration::from_secs(1)).await.is_ok_and(|it| it.node == member.id)
+            if labrpc::net::who_is(&member.address, Duration::from_secs(1))
+                .await
+                .is_ok_and(|it| it.node == member.id)
                 && processes::running(member).map_err(Ending::no)?.is_some()
             {
                 return Ok(());
@@ -174,5 +181,7 @@ fn last_words(member: &Member) -> String {
     let path = member.dir.join("log");
     let log = std::fs::read(&path).unwrap_or_default();
     let log = String::from_utf8_lossy(&log[log.len().saturating_sub(8 << 10)..]);
-    log.lines().last().map_or_else(|| format!("see {}", path.display()), |line| line.trim_start_matches("error: ").into())
+    log.lines()
+        .last()
+        .map_or_else(|| format!("see {}", path.display()), |line| line.trim_start_matches("error: ").into())
 }

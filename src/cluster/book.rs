@@ -167,7 +167,8 @@ mod tests {
 
     #[test]
     fn the_later_start_counts_in_whatever_order_they_are_heard_of() {
-        let said = [entry(1, 0, "a:1"), entry(1, 1, "a:2"), entry(1, 3, "a:4"), entry(1, 2, "a:3"), entry(2, 1, "b:1")];
+        let said =
+            [entry(1, 0, "a:1"), entry(1, 1, "a:2"), entry(1, 3, "a:4"), entry(1, 2, "a:3"), entry(2, 1, "b:1")];
         for first in 0..said.len() {
             let book = Book::default();
             let mut order = said.to_vec();

@@ -269,7 +269,10 @@ mod tests {
         drop(Home::claim(&path, &owner(7, 1)).unwrap());
         fs::remove_file(path.join(OWNER)).unwrap();
         fs::create_dir(path.join("disk")).unwrap();
-        assert!(matches!(Home::claim(&path, &owner(7, 1)), Err(HomeError::NoOwner { .. })), "not taken for a fresh one");
+        assert!(
+            matches!(Home::claim(&path, &owner(7, 1)), Err(HomeError::NoOwner { .. })),
+            "not taken for a fresh one"
+        );
         fs::remove_dir_all(&path).unwrap();
     }
 

@@ -211,7 +211,9 @@ impl Layout {
     /// What is wrong with it.
     pub fn add_named(&mut self, name: &str, address: &str, dir: PathBuf) -> Result<(), String> {
         let (part, id) = named(name).ok_or_else(|| {
-            format!("node `{name}`: the name does not say what it is for: call it, say, m1 or g2-3, or write a file")
+            format!(
+                "node `{name}`: the name does not say what it is for: call it, say, m1 or g2-3, or write a file"
+            )
         })?;
         self.add(Member { id, name: name.into(), part, address: address.into(), listen: None, dir })
     }
@@ -225,18 +227,25 @@ impl Layout {
             return Err(format!("node `{name}`: `id` is {}: give it one from 1 to {}", id.0, FIRST_CLIENT - 1));
         }
         for (field, address) in [("address", Some(address)), ("listen", member.listen.as_ref())] {
-            let port = address.map(|address| address.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())));
+            let port =
+                address.map(|address| address.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())));
             if let Some(port) = port
                 && !matches!(port, Some((host, Ok(port))) if !host.is_empty() && port > 0)
             {
                 let address = address.expect("it has a port or not");
-                return Err(format!("node `{name}`: `{field}` is `{address}`: write host:port, as in 10.0.0.1:7001"));
+                return Err(format!(
+                    "node `{name}`: `{field}` is `{address}`: write host:port, as in 10.0.0.1:7001"
+                ));
             }
         }
         for other in self.nodes.values() {
-            let twice = [("id", other.id == *id), ("name", other.name == *name), ("address", other.address == *address)];
+            let twice =
+                [("id", other.id == *id), ("name", other.name == *name), ("address", other.address == *address)];
             if let Some((field, _)) = twice.into_iter().find(|(_, same)| *same) {
-                return Err(format!("nodes `{}` and `{name}` have the same `{field}`: give each its own", other.name));
+                return Err(format!(
+                    "nodes `{}` and `{name}` have the same `{field}`: give each its own",
+                    other.name
+                ));
             }
         }
         self.nodes.insert(*id, member);
@@ -345,7 +354,10 @@ pub(super) fn read_secret(path: &Path) -> Result<Secret, LayoutError> {
     let secret = bytes.trim_ascii();
     if secret.len() < Secret::SHORTEST {
         let least = Secret::SHORTEST;
-        return Err(wrong(format!("the secret has {} bytes: put {least} or more there, drawn at random", secret.len())));
+        return Err(wrong(format!(
+            "the secret has {} bytes: put {least} or more there, drawn at random",
+            secret.len()
+        )));
     }
     Ok(Secret::new(secret))
 }
@@ -363,7 +375,9 @@ fn named(name: &str) -> Option<(Part, NodeId)> {
 }
 
 fn unclear(name: &str, field: &str) -> String {
-    format!("node `{name}`: `{field}` is missing, and the name does not say it: write it, or call the node, say, m1 or g2-3")
+    format!(
+        "node `{name}`: `{field}` is missing, and the name does not say it: write it, or call the node, say, m1 or g2-3"
+    )
 }
 
 #[cfg(test)]

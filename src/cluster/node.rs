@@ -158,7 +158,8 @@ async fn serve_desk(desk: Desk, host: Arc<Host>, own: Entry, node: raft::Node, b
             }
             // In a task of its own: a service that is slow to say how it is keeps nobody from asking whom the node knows.
             Ok(Ask::Status) => {
-                let (env, own, node, counts) = (env.clone(), own.clone(), node.clone(), Counts::from(host.counters()));
+                let (env, own, node, counts) =
+                    (env.clone(), own.clone(), node.clone(), Counts::from(host.counters()));
                 host.env().spawn(async move {
                     let status = status_of(&env, own, &node, counts).await;
                     reply(&env, &request, &Answer::Status(Box::new(status)));

@@ -157,7 +157,8 @@ fn shards(owned: &[ShardId]) -> String {
             _ => rows.push((*shard, *shard)),
         }
     }
-    let rows = rows.iter().map(|(first, last)| if first == last { format!("{first}") } else { format!("{first}-{last}") });
+    let rows =
+        rows.iter().map(|(first, last)| if first == last { format!("{first}") } else { format!("{first}-{last}") });
     let rows: Vec<String> = rows.collect();
     if rows.is_empty() { "none".into() } else { rows.join(" ") }
 }
