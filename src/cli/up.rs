@@ -60,10 +60,26 @@ pub async fn up(args: Args) -> Outcome {
     // Others may have let groups join meanwhile, or restarted nodes: all that there are now are stopped.
     let layout = Layout::load(&local.file).map_err(Ending::usage)?;
     let members: Vec<&Member> = layout.nodes.values().collect();
-    let stopped = stop_all(&members).await;
-    children.values_mut().for_each(|child: &mut Child| _ = child.try_wait());
+    let stopped = end(&members, &mut children).await;
     outcome?;
     show(format!("{} nodes have stopped\n", stopped?))
+}
+
+/// Stops all nodes, those that have only just been started too. How many have run.
+async fn end(members: &[&Member], children: &mut BTreeMap<String, Child>) -> Result<usize, Ending> {
+    let deadline = Instant::now() + BEGINNING;
+    let mut stopped = 0;
+    loop {
+        stopped += stop_all(members).await?;
+        // One that runs and has not got hold of its directory yet cannot be found there, but soon can.
+        if !children.values_mut().any(|child| matches!(child.try_wait(), Ok(None))) {
+            return Ok(stopped);
+        }
+        if Instant::now() >= deadline {
+            return Err(Ending::no("not all nodes stop: `cluster status` tells which"));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Two of these in one directory would start and stop each other's nodes.
@@ -130,7 +146,8 @@ async fn run(local: &Local, children: &mut BTreeMap<String, Child>) -> Outcome {
     let mut nodes = client.statuses(PATIENCE).await;
     while !all_led(&nodes) {
         if Instant::now() >= deadline {
-            return Err(Ending::unknown(format!("not all parts have found a leader:\n{}", table(&nodes))));
+            let logs = local.file.with_file_name("*").join("log");
+            return Err(Ending::unknown(format!("not all parts have found a leader: see {}", logs.display())));
         }
         tokio::time::sleep(LOOK).await;
         nodes = client.statuses(PATIENCE).await;

@@ -42,6 +42,13 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether it is one. What comes over the network may be anything, and is shown on terminals.
+    fn is_sound(&self) -> bool {
+        let texts = [(&self.name, 64), (&self.address, 300), (&self.home, 4_096)];
+        let is_node = (1..FIRST_CLIENT).contains(&self.id.0);
+        is_node && texts.iter().all(|(text, most)| text.len() <= *most && !text.contains(char::is_control))
+    }
+
     /// What a layout says.
     pub fn of(member: &Member) -> Entry {
         let Member { id, part, ref name, ref address, .. } = *member;
@@ -73,7 +80,7 @@ impl Book {
             let known = book.get(&entry.id);
             let is_news = known.is_none_or(|known| known.boot < entry.boot);
             let has_room = book.len() < MOST || known.is_some();
-            if is_news && has_room && (1..FIRST_CLIENT).contains(&entry.id.0) {
+            if is_news && has_room && entry.is_sound() {
                 if known.is_none_or(|known| known.address != entry.address) {
                     moved.push(entry.clone());
                 }
@@ -183,7 +190,13 @@ mod tests {
     #[test]
     fn a_book_has_bounds_and_no_clients() {
         let book = Book::default();
-        assert!(book.merge(vec![entry(0, 1, "a:1"), entry(FIRST_CLIENT, 1, "a:1")]).is_empty());
+        let unsound = [
+            entry(0, 1, "a:1"),
+            entry(FIRST_CLIENT, 1, "a:1"),
+            entry(1, 1, "\x1b[2J"),
+            entry(1, 1, &"a".repeat(301)),
+        ];
+        assert!(book.merge(unsound.to_vec()).is_empty() && book.entries().is_empty());
         book.merge((1..=MOST as u32 + 5).map(|id| entry(id, 1, "a:1")).collect());
         assert_eq!(book.entries().len(), MOST);
         assert_eq!(book.merge(vec![entry(1, 2, "a:2")]), [entry(1, 2, "a:2")], "whom it knows may move");

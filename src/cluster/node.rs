@@ -75,7 +75,13 @@ pub async fn run(layout: &Layout, name: &str, stop: impl Future<Output = ()>) ->
         ..Config::new(member.id, layout.cluster)
     })?);
     let mut stop = pin!(stop);
-    let server = match select(pin!(boot(layout, member, &host)), stop.as_mut()).await {
+    let booted = async {
+        match select(pin!(boot(layout, member, &host)), pin!(host.halted())).await {
+            Either::Left((server, _)) => server,
+            Either::Right((why, _)) => Err(Failed::Halted(why)),
+        }
+    };
+    let server = match select(pin!(booted), stop.as_mut()).await {
         Either::Left((server, _)) => server?,
         // It was asked to stop before it had begun.
         Either::Right(_) => {
