@@ -263,6 +263,9 @@ fn every_command_says_how_it_ended_and_any_node_is_an_entry() {
     place.ok(&["kv", "put", "a", "1", "--entry", master]);
     assert_eq!(place.ok(&["kv", "cas", "a", "2", "--expect", "1", "--entry", group]), "version 2\n");
     assert_eq!(place.ok(&["kv", "get", "a", "--entry", "127.0.0.1:1", "--entry", group]), "2\n");
+    let details = place.ok(&["cluster", "status", "g1-1", "--entry", master]);
+    assert!(details.contains("takes S101 for the leader, has voted for S101 in this term"), "{details}");
+    assert!(details.contains("log       1..") && !details.contains("\ndisk      0 writes"), "{details}");
     let nobody = format!("127.0.0.1:{}", free_port());
     let large = "x".repeat(2_000);
     let cases: [(&[&str], i32, &str); 12] = [

@@ -4,7 +4,7 @@ use super::where_to::{Local, Where};
 use super::{Ending, Outcome, block_on, show, up};
 use clap::{Parser, Subcommand};
 use shardlab::client::Client;
-use shardlab::cluster::{Layout, Member, Part, processes, table};
+use shardlab::cluster::{Layout, Member, Part, details, processes, table};
 use shardlab::shardmaster::{GroupId, ShardId};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ enum Command {
     /// Start a controller and groups as processes on free ports of this machine, and stop them when this is stopped (Ctrl-C).
     /// With a directory in which there is a cluster already, start that one.
     Up(up::Args),
-    /// Print how all nodes are, or one.
+    /// Print how all nodes are, or one in more detail.
     Status(MaybeNode),
     /// Kill a node, as a power failure would.
     Kill(Node),
@@ -144,6 +144,9 @@ async fn status(node: Option<&str>, at: &Where) -> Outcome {
         }
     }
     show(table(&nodes))?;
+    if node.is_some() {
+        show(nodes.iter().flat_map(|(_, status)| status).map(details).collect::<String>())?;
+    }
     match nodes.iter().any(|(_, status)| status.is_some()) {
         true => Ok(()),
         false => Err(Ending::unknown("no answer")),

@@ -73,13 +73,16 @@ pub fn node(args: Args) -> Outcome {
     start.begin_log();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|why| Ending::no(format!("this machine gives no threads: {why}")))?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let stop = asked_to_end().map_err(|why| Ending::no(format!("cannot wait for signals: {why}")))?;
         node::run(&layout, &name, stop).await.map_err(|why| match why {
             node::Failed::Layout(_) | node::Failed::Address { .. } => Ending::usage(why),
             _ => Ending::no(why),
         })
-    })
+    });
+    // Somebody may still look up a peer's name, which is of no use any more.
+    runtime.shutdown_background();
+    outcome
 }
 
 impl Start {

@@ -24,4 +24,4 @@ mod status;
 pub use book::{Book, Entry};
 pub use home::{Home, HomeError, Owner};
 pub use layout::{Layout, LayoutError, Member, Part};
-pub use status::{Counts, Log, Status, Work, table};
+pub use status::{Counts, Log, Status, Work, details, table};

@@ -92,8 +92,11 @@ pub async fn run(layout: &Layout, name: &str, stop: impl Future<Output = ()>) ->
     let outcome = match select(pin!(host.halted()), stop).await {
         Either::Left((why, _)) => Err(Failed::Halted(why)),
         Either::Right(_) => {
-            hand_over(layout, member, &host.env(), &server).await;
-            Ok(())
+            let env = host.env();
+            match select(pin!(hand_over(layout, member, &env, &server)), pin!(host.halted())).await {
+                Either::Left(_) => Ok(()),
+                Either::Right((why, _)) => Err(Failed::Halted(why)),
+            }
         }
     };
     host.stop().await;

@@ -9,10 +9,6 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
-/// How often a process is looked for that was told to end.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// The process that runs a node, if one does.
 ///
@@ -66,27 +62,20 @@ fn signal(member: &Member, signal: Signal) -> io::Result<bool> {
     }
 }
 
-/// Waits until a node does not run any more. False: it still does.
-///
-/// # Errors
-/// What the machine says.
-pub fn await_end(member: &Member, patience: Duration) -> io::Result<bool> {
-    let deadline = Instant::now() + patience;
-    while running(member)?.is_some() {
-        if Instant::now() >= deadline {
-            return Ok(false);
-        }
-        std::thread::sleep(LOOK);
-    }
-    Ok(true)
-}
+/// Ports that machines do not give to whoever dials: one of those might be somebody's when the node that has it is restarted.
+const PORTS: std::ops::Range<u16> = 10_000..32_768;
 
 /// So many ports of this machine on which nobody listens. Somebody may, before they are used.
 ///
 /// # Errors
 /// What the machine says.
 pub fn free_ports(count: usize) -> io::Result<Vec<u16>> {
-    // All at once, or the same might be found twice.
-    let listeners: io::Result<Vec<TcpListener>> = (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect();
-    listeners?.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
+    let mut seed = [0; 2];
+    getrandom::fill(&mut seed).map_err(|why| io::Error::other(why.to_string()))?;
+    let span = PORTS.end - PORTS.start;
+    let first = u16::from_le_bytes(seed) % span;
+    let candidates = (0..span).map(|nth| PORTS.start + (first + nth) % span);
+    let free = candidates.filter(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+    let ports: Vec<u16> = free.take(count).collect();
+    if ports.len() < count { Err(io::Error::other("there are not enough free ports")) } else { Ok(ports) }
 }

@@ -194,6 +194,26 @@ pub fn table(nodes: &[(super::Entry, Option<Status>)]) -> String {
     text
 }
 
+/// What a table has no room for.
+pub fn details(status: &Status) -> String {
+    let Status { boot, process, vote, leader, log, counts, .. } = status;
+    let named = |node: &Option<NodeId>| node.map_or("nobody".into(), |node| node.to_string());
+    let Counts { received, sent, dropped, turned_away, writes, bytes, syncs } = counts;
+    format!(
+        "id        {}, start {boot}, process {process}\n\
+         election  takes {} for the leader, has voted for {} in this term\n\
+         log       {}..{}, durable to {}\n\
+         messages  {received} received, {sent} sent, {dropped} dropped; {turned_away} connections turned away\n\
+         disk      {writes} writes of {bytes} bytes, {syncs} syncs\n",
+        status.id,
+        named(leader),
+        named(vote),
+        log.first,
+        log.last,
+        log.durable
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
