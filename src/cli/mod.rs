@@ -39,7 +39,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run one node of a cluster.
-    Node(node::Args),
+    Node(Box<node::Args>),
     /// Run a cluster on this machine, look after it, and say which group has what.
     Cluster(cluster::Args),
     /// Ask the store of a cluster.
@@ -94,7 +94,7 @@ pub fn main() -> Option<ExitCode> {
 /// The program, where there is no other.
 pub fn main_alone() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Node(args) => node::node(args),
+        Command::Node(args) => node::node(*args),
         Command::Cluster(args) => cluster::cluster(args),
         Command::Kv(args) => kv::kv(args),
     };
