@@ -180,17 +180,14 @@ fn all_led(nodes: &[(Entry, Option<Status>)]) -> bool {
 async fn watch(client: &Client, children: &mut BTreeMap<String, Child>, ready: &str) -> Outcome {
     let is_terminal = std::io::stdout().is_terminal();
     let mut before: BTreeMap<String, String> = BTreeMap::new();
-    let mut lines = 0;
     loop {
         let nodes = client.statuses(PATIENCE).await;
         let now: BTreeMap<String, String> =
             nodes.iter().map(|(entry, status)| (entry.name.clone(), word(entry, status))).collect();
         let text = format!("{ready}{}", table(&nodes));
         if is_terminal {
-            // Up to where the last one began, and away with it.
-            let back = if lines > 0 { format!("\x1b[{lines}A\x1b[J") } else { String::new() };
-            lines = text.lines().count();
-            show(back + &text)?;
+            // From the top: how many lines a table takes there depends on how wide the terminal is.
+            show(format!("\x1b[H\x1b[J{text}"))?;
         } else if before.is_empty() {
             show(text)?;
         } else {
