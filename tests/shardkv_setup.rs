@@ -154,6 +154,37 @@ fn a_group_that_was_made_for_another_number_of_shards_says_so_and_so_do_its_clie
     assert_eq!(complaints, [Event::ConfigRefused { group: 1, config: 1, why }]);
 }
 
+/// A server that is alone cannot say how its group is, and says how it is itself.
+#[test]
+fn whoever_looks_at_a_server_is_told_what_it_has_and_nothing_is_written() {
+    heard(|lab| async move {
+        let master = controller(&lab);
+        let group = group::<SHARDS>(&lab, 1);
+        join(&master, 1, servers_of(1)).await;
+        client(&group, |mut clerk| async move { clerk.put("a", "1").await.unwrap() }).await;
+        lab.sleep(ms(1_000)).await;
+        for node in [12, 13] {
+            lab.order(Order::Crash { node: NodeId(node), power: true });
+        }
+        let before = group.seen(|seen| seen[0].index);
+        let ask = |request: Request<Command, Query>| {
+            group.again(move |env: Env| async move {
+                let body = labgob::encode(&request).unwrap();
+                let answer = env.call(NodeId(11), shardkv::KINDS.query, body, env.now() + ms(1_000)).await.ok()?;
+                labgob::decode::<Response<ShardReply, Answer>>(&answer).ok()
+            })
+        };
+        let Some(Response::Read { index, answer: Answer::Status(status) }) =
+            ask(Request::Look(Query::Status)).await
+        else {
+            panic!("it says how it is");
+        };
+        assert_eq!((index, status.config, status.owned.len()), (before, ConfigNum(1), SHARDS as usize));
+        assert!(!matches!(ask(Request::Query(Query::Status)).await, Some(Response::Read { .. })));
+        assert_eq!(group.seen(|seen| seen[0].index), before);
+    });
+}
+
 /// Group 2 joins under servers that are not its own. It does not know, and takes the shards that it gets. When it leaves, nobody
 /// finds it; when it joins again where it is, it is found. What was read in the end, and what was complained of.
 fn joined_elsewhere(group_of_the_servers: u64) -> (Result<usize, Failure>, Vec<Event>) {

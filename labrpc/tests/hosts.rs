@@ -5,7 +5,7 @@
 mod logs;
 
 use futures::future::{Either, select};
-use labrpc::net::{Config, Host, Limits, QueueLimit, Secret, StartError};
+use labrpc::net::{Config, Host, Limits, QueueLimit, Resident, Secret, StartError, who_is};
 use labrpc::persister::{Persister, Refused};
 use labrpc::{CallError, DiskError, Env, Event, Index, Kind, NodeId, Role, Term};
 use logs::Logs;
@@ -404,5 +404,66 @@ fn whoever_runs_the_process_hears_that_a_node_has_halted() {
         host.env().spawn(async { panic!("on purpose") });
         let why = soon(&watch.env(), host.halted()).await;
         assert_eq!(why, "a task of the node panicked: on purpose");
+    });
+}
+
+#[test]
+fn whoever_has_an_address_and_nothing_else_may_ask_who_is_there() {
+    run(|logs| async move {
+        let secret = Some(Secret::new("sixteen bytes and more"));
+        let host = Host::start(Config { secret, ..config(S1) }).unwrap();
+        let address = host.local_addr().unwrap().to_string();
+        let resident = who_is(&address, Duration::from_secs(10)).await.unwrap();
+        assert_eq!(resident, Resident { cluster: 7, node: S1, boot: 1, has_secret: true });
+        until(&host.env(), "the host knows that it was only a question", || logs.has("asked who is here")).await;
+        assert_eq!((host.counters().turned_away, logs.count("WARN")), (0, 0), "nobody did anything wrong");
+        let nobody = TcpListener::bind(localhost()).await.unwrap();
+        let address = nobody.local_addr().unwrap().to_string();
+        let why = who_is(&address, Duration::from_millis(50)).await.unwrap_err().to_string();
+        assert_eq!(why, format!("{address} did not finish the handshake within 50ms"));
+        drop(nobody);
+        let why = who_is(&address, Duration::from_secs(10)).await.unwrap_err().to_string();
+        assert!(why.starts_with(&format!("{address} cannot be reached")), "{why}");
+    });
+}
+
+#[test]
+fn why_a_peer_cannot_be_reached_is_known_until_it_can() {
+    run(|_| async {
+        let secret = |words: &str| Some(Secret::new(words));
+        let one = Host::start(Config { secret: secret("sixteen bytes and more"), ..config(S1) }).unwrap();
+        let two = Host::start(Config { secret: secret("sixteen bytes or more"), ..config(S2) }).unwrap();
+        introduce(&one, &two);
+        let env = one.env();
+        assert_eq!(one.trouble(S2), None, "it was not tried");
+        env.send(S2, PING, vec![1]);
+        until(&env, "it is known", || one.trouble(S2).is_some()).await;
+        assert!(one.trouble(S2).unwrap().contains("has another shared secret"), "{:?}", one.trouble(S2));
+        two.stop().await;
+        let two = Host::start(Config { secret: secret("sixteen bytes and more"), ..config(S2) }).unwrap();
+        introduce(&one, &two);
+        until(&env, "it is reached", || {
+            env.send(S2, PING, vec![1]);
+            one.trouble(S2).is_none()
+        })
+        .await;
+    });
+}
+
+#[test]
+fn what_is_for_the_desk_does_not_reach_the_node() {
+    const DESK: Kind = Kind::new("desk");
+    run(|_| async {
+        let (one, two) = pair(config(S1), config(S2));
+        let (env, node) = (one.env(), two.env());
+        let desk = two.desk(DESK);
+        let asked = env.call(S2, DESK, vec![1], env.now() + Duration::from_secs(10));
+        let answered = async {
+            let request = desk.accept().await;
+            node.reply(&request, vec![2]);
+        };
+        let (answer, ()) = soon(&env, futures::future::join(asked, answered)).await;
+        assert_eq!(answer.unwrap(), vec![2]);
+        assert!(can_talk(&one, &two).await, "and the node has not seen it");
     });
 }

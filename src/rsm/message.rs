@@ -26,6 +26,9 @@ pub enum Request<C, Q> {
     Tell(C),
     /// Say this of a state that holds everything that was acknowledged when this was asked.
     Query(Q),
+    /// Say this of the state as this server has it, which may be old. For those who watch servers: a client is not served
+    /// by it.
+    Look(Q),
 }
 
 /// What a server answers.
@@ -74,7 +77,7 @@ pub struct Kinds {
     pub register: Kind,
     /// [`Request::Operate`] and [`Request::Tell`].
     pub operate: Kind,
-    /// [`Request::Query`].
+    /// [`Request::Query`] and [`Request::Look`].
     pub query: Kind,
 }
 
@@ -84,7 +87,7 @@ impl Kinds {
         match request {
             Request::Register { .. } => self.register,
             Request::Operate { .. } | Request::Tell(_) => self.operate,
-            Request::Query(_) => self.query,
+            Request::Query(_) | Request::Look(_) => self.query,
         }
     }
 }

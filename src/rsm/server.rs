@@ -245,6 +245,7 @@ impl<M: StateMachine> Driver<M> {
                     Reads::Confirmed => self.readers.push((request, query)),
                     Reads::ThroughLog => self.unmarked.push((request, query)),
                 },
+                Ok(Request::Look(query)) => self.read(vec![(request, query)]),
                 Err(_) => self.respond(&request, Response::Malformed),
             }
         }

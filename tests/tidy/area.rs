@@ -41,6 +41,9 @@ pub const WATCHED: &[&str] = &[
     "rand",
     "rand_chacha",
     "shardlab",
+    "shardlab::cli",
+    "shardlab::client",
+    "shardlab::cluster",
     "sim",
     "sim::campaign",
     "sim::cli",
@@ -139,13 +142,44 @@ const AREAS: &[Area] = &[
         ..INSIDE
     },
     Area { places: &["sim/src/"], may_name: &["labgob", "labrpc", "labrpc::sim", "sim", "futures"], ..INSIDE },
-    // The labs. Drivers wait, adapters know the laboratory, all else is pure.
+    // Real processes are around the labs, and only they know what is on the other side of a node's environment.
     Area {
-        places: &["src/main.rs"],
-        may_name: &["shardlab", "sim", "sim::cli", "sim::scenario"],
+        places: &["src/cli/"],
+        may_name: &[
+            "clap",
+            "futures",
+            "labrpc",
+            "labrpc::net",
+            "shardlab",
+            "shardlab::cli",
+            "shardlab::client",
+            "shardlab::cluster",
+            "tokio",
+        ],
         prints: true,
         ..AROUND
     },
+    Area {
+        places: &["src/cluster/"],
+        may_name: &[
+            "futures",
+            "labgob",
+            "labrpc",
+            "labrpc::net",
+            "shardlab",
+            "shardlab::client",
+            "shardlab::cluster",
+        ],
+        ..AROUND
+    },
+    // The labs. Drivers wait, adapters know the laboratory, all else is pure.
+    Area {
+        places: &["src/main.rs"],
+        may_name: &["shardlab", "shardlab::cli", "sim", "sim::cli", "sim::scenario"],
+        prints: true,
+        ..AROUND
+    },
+    Area { places: &["src/lib.rs"], may_name: &["shardlab", "shardlab::client", "shardlab::cluster"], ..INSIDE },
     Area {
         places: &["src/*/lab.rs", "src/*/zoo.rs"],
         may_name: &["labgob", "labrpc", "labrpc::sim", "shardlab", "sim", "futures"],
@@ -153,7 +187,6 @@ const AREAS: &[Area] = &[
     },
     Area {
         places: &[
-            "src/lib.rs",
             "src/*/mod.rs",
             "src/*/node.rs",
             "src/*/mailbox.rs",
@@ -191,6 +224,12 @@ const AREAS: &[Area] = &[
             "sim::lab",
             "sim::scenario",
         ],
+        prints: true,
+        ..AROUND
+    },
+    Area {
+        places: &["tests/net/", "tests/net_cluster.rs"],
+        may_name: &["shardlab", "shardlab::client", "shardlab::cluster", "tokio"],
         prints: true,
         ..AROUND
     },

@@ -12,6 +12,9 @@
 //! proof can be neither repeated in another connection nor sent back to whom it came from. What follows the
 //! handshake is neither signed nor secret; for that the stream itself has to be (the handshake takes any).
 //!
+//! Whoever looks for nobody in particular gets the acceptor's hello, and no connection: that is how those find their way
+//! who have an address and nothing else.
+//!
 //! Each side hears what is wrong in words of its own, so an operator finds it in either log.
 
 use super::Secret;
@@ -30,6 +33,9 @@ const MAGIC: [u8; 8] = *b"shardlab";
 const PREAMBLE: usize = 10;
 const HELLO: usize = PREAMBLE + 1 + 8 + 3 * 4 + 32;
 const PROOF: usize = 32;
+
+/// Whom those look for who ask who is there. No node has this id.
+const ANYBODY: NodeId = NodeId(0);
 
 const WELCOME: u8 = 0;
 const WRONG_SECRET: u8 = 1;
@@ -50,6 +56,19 @@ pub(crate) struct Identity {
 pub(crate) struct Remote {
     pub node: NodeId,
     pub boot: u32,
+}
+
+/// Who listens at an address, by its own account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Resident {
+    /// Its cluster.
+    pub cluster: u64,
+    /// Which node it is.
+    pub node: NodeId,
+    /// Which of its boots.
+    pub boot: u32,
+    /// Whether those who talk to it must know a secret.
+    pub has_secret: bool,
 }
 
 /// Why a connection is given up. To be read behind "peer 10.0.0.3:7001".
@@ -79,6 +98,8 @@ pub(crate) enum HandshakeError {
     Secret,
     #[error("did not finish the handshake within {0:?}")]
     Deadline(Duration),
+    #[error("asked who is here")]
+    Inquiry,
     #[error("cannot be reached: {0}")]
     Unreachable(io::Error),
     #[error("went away during the handshake: {0}")]
@@ -166,6 +187,17 @@ pub(crate) async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(Remote { node: hello.node, boot: hello.boot })
 }
 
+/// Asks who is at the other end, and nothing more.
+pub(crate) async fn inquire<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    nonce: [u8; 32],
+) -> Result<Resident, HandshakeError> {
+    let nobody = Identity { cluster: 0, node: ANYBODY, boot: 0, secret: None };
+    stream.write_all(&Hello::of(&nobody, ANYBODY, nonce).to_bytes()).await?;
+    let Hello { has_secret, cluster, node, boot, .. } = read_hello(stream).await?;
+    Ok(Resident { cluster, node, boot, has_secret })
+}
+
 /// The handshake of whoever was called.
 pub(crate) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
@@ -183,6 +215,9 @@ pub(crate) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
         }
     };
     stream.write_all(&ours).await?;
+    if hello.whom == ANYBODY {
+        return Err(HandshakeError::Inquiry);
+    }
     hello.judge(us)?;
     if hello.whom != us.node {
         return Err(HandshakeError::Astray { wanted: hello.whom, found: us.node });

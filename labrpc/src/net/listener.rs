@@ -48,6 +48,10 @@ pub(crate) async fn accept_all(env: Arc<NetEnv>, listener: TcpListener) {
 async fn serve(env: &Arc<NetEnv>, mut stream: TcpStream, address: SocketAddr) {
     let remote = match welcome(env, &mut stream).await {
         Ok(remote) => remote,
+        Err(HandshakeError::Inquiry) => {
+            tracing::debug!(target: "shardlab::net", node = %env.id, "peer {address} asked who is here");
+            return;
+        }
         // A look whether the port is open, as balancers and operators take.
         Err(HandshakeError::Io(why)) if why.kind() == io::ErrorKind::UnexpectedEof => {
             tracing::debug!(target: "shardlab::net", node = %env.id, "peer {address} came and went");

@@ -38,20 +38,25 @@ mod router;
 pub(crate) use clock::NetSleep;
 pub use counters::{Counters, DiskCounters, PeerCounters};
 pub(crate) use env::NetEnv;
+pub use handshake::Resident;
 pub(crate) use router::Back;
 
 use crate::env::Env;
 use crate::id::{Boot, NodeId};
+use crate::message::{Kind, Request};
 use directory::Directory;
 use disk::Disk;
-use handshake::Identity;
+use handshake::{HandshakeError, Identity};
+use queue::Queue;
 use router::Router;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -248,6 +253,23 @@ impl Host {
         self.env.set_peer(peer, address.into());
     }
 
+    /// Why that peer could not be reached when it was last tried. None: it could, or was not tried, or is not known.
+    pub fn trouble(&self, peer: NodeId) -> Option<String> {
+        let peers = self.env.peers.read().expect("nobody panics while holding it");
+        let trouble = peers.get(&peer)?.counts.trouble.lock().expect("nobody panics while holding it").clone();
+        Some(trouble).filter(|trouble| !trouble.is_empty())
+    }
+
+    /// How many messages were dropped because nobody knows where their receivers are, as in [`Counters`].
+    pub fn without_address(&self) -> u64 {
+        self.env.without_address.load(Ordering::Relaxed)
+    }
+
+    /// From now on requests of this kind are not for the node: whoever runs it answers them here.
+    pub fn desk(&self, kind: Kind) -> Desk {
+        Desk(self.env.router.desk(kind))
+    }
+
     /// What was counted since the start.
     pub fn counters(&self) -> Counters {
         counters::read(&self.env)
@@ -270,6 +292,37 @@ impl Drop for Host {
     fn drop(&mut self) {
         self.env.end();
     }
+}
+
+/// Where requests go that are for whoever runs a node. They are answered with [`Env::reply`].
+pub struct Desk(Arc<Queue<Request>>);
+
+impl Desk {
+    /// The next request. One task accepts them.
+    pub async fn accept(&self) -> Request {
+        poll_fn(|context| self.0.poll_pop(context)).await
+    }
+}
+
+/// Nobody who speaks the protocol of nodes has said who is there.
+#[derive(Debug, thiserror::Error)]
+#[error("{address} {why}")]
+pub struct NobodyThere {
+    address: String,
+    why: HandshakeError,
+}
+
+/// Asks who listens at an address (`host:port`), for those who know nothing else. What it says of itself it does not prove.
+///
+/// # Errors
+/// [`NobodyThere`], with the reason.
+pub async fn who_is(address: &str, patience: Duration) -> Result<Resident, NobodyThere> {
+    let asked = async {
+        let mut stream = tokio::net::TcpStream::connect(address).await.map_err(HandshakeError::Unreachable)?;
+        handshake::inquire(&mut stream, entropy()).await
+    };
+    let answer = tokio::time::timeout(patience, asked).await.unwrap_or(Err(HandshakeError::Deadline(patience)));
+    answer.map_err(|why| NobodyThere { address: address.into(), why })
 }
 
 fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, StartError> {

@@ -8,8 +8,8 @@ use super::{Limits, entropy};
 use crate::id::NodeId;
 use crate::rng::Rng;
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,8 @@ pub(crate) struct Counts {
     pub overflowed: AtomicU64,
     pub unreachable: AtomicU64,
     pub connections: AtomicU64,
+    /// Why it cannot be reached; empty as soon as it can.
+    pub trouble: Mutex<String>,
 }
 
 /// A peer at an address.
@@ -54,15 +56,13 @@ impl Peer {
 
 async fn keep_connected(env: &NetEnv, id: NodeId, address: &str, outbox: &Arc<Outbox>, counts: &Counts) {
     let mut pause = Pause::new(&env.limits, env.rng(&format!("connections with {id}")));
-    // A peer that is away is said to be so once and not at each attempt.
-    let mut said = String::new();
     loop {
         poll_fn(|context| outbox.poll_filled(context)).await;
         match connect(env, id, address).await {
             Ok((stream, remote)) => {
                 counts.connections.fetch_add(1, Ordering::Relaxed);
                 tracing::info!(target: "shardlab::net", node = %env.id, "connected to {id} at {address}, boot {}", remote.boot);
-                said.clear();
+                counts.trouble.lock().expect("nobody panics while holding it").clear();
                 pause.reset();
                 let why = link::run(stream, env, id, Side::Dialled, outbox).await;
                 tracing::info!(target: "shardlab::net", node = %env.id, "the connection to {id} at {address} has ended: {why}");
@@ -71,9 +71,11 @@ async fn keep_connected(env: &NetEnv, id: NodeId, address: &str, outbox: &Arc<Ou
                 // What is not wanted any more when the peer is back must not be the first that it hears.
                 counts.unreachable.fetch_add(outbox.clear() as u64, Ordering::Relaxed);
                 let words = format!("peer {id} at {address} {why}");
-                if words != said {
+                let mut said = counts.trouble.lock().expect("nobody panics while holding it");
+                // A peer that is away is said to be so once and not at each attempt.
+                if words != *said {
                     tracing::warn!(target: "shardlab::net", node = %env.id, "{words}");
-                    said = words;
+                    *said = words;
                 }
             }
         }

@@ -2,14 +2,14 @@
 
 use super::frame::{Message, WireError};
 use super::queue::Queue;
-use super::{Limits, link};
+use super::{Limits, QueueLimit, link};
 use crate::id::NodeId;
 use crate::message::{Direction, Incoming, Kind, Request};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::task::{Context, Waker};
 
 /// Messages to be written to one connection, or to the connections with one peer one after the other.
@@ -37,6 +37,9 @@ impl fmt::Debug for Back {
 pub(crate) struct Router {
     pub inbox: Queue<Incoming>,
     pub requests: Queue<Request>,
+    /// Requests that are not for the node but for whoever runs it, by the hash of their kind.
+    desks: RwLock<BTreeMap<u64, Arc<Queue<Request>>>>,
+    inbox_limit: QueueLimit,
     pub calls: Calls,
     pub received: AtomicU64,
     pub overflowed: AtomicU64,
@@ -48,6 +51,8 @@ impl Router {
         Router {
             inbox: Queue::new(limits.inbox),
             requests: Queue::new(limits.inbox),
+            desks: RwLock::default(),
+            inbox_limit: limits.inbox,
             calls: Calls::default(),
             received: AtomicU64::new(0),
             overflowed: AtomicU64::new(0),
@@ -83,7 +88,19 @@ impl Router {
 
     pub fn request(&self, from: NodeId, kind: Kind, body: Bytes, call: u64, back: Back) {
         let size = body.len();
-        self.count(self.requests.push(Request { from, kind, body, call, back: Some(back) }, size));
+        let request = Request { from, kind, body, call, back: Some(back) };
+        let desks = self.desks.read().expect("nobody panics while holding it");
+        self.count(match desks.get(&kind.hash()) {
+            Some(desk) => desk.push(request, size),
+            None => self.requests.push(request, size),
+        });
+    }
+
+    /// From now on requests of this kind go here.
+    pub fn desk(&self, kind: Kind) -> Arc<Queue<Request>> {
+        let queue = Arc::new(Queue::new(self.inbox_limit));
+        self.desks.write().expect("nobody panics while holding it").insert(kind.hash(), queue.clone());
+        queue
     }
 
     pub fn reply(&self, from: NodeId, call: u64, body: Bytes) {
@@ -100,6 +117,7 @@ impl Router {
     pub fn close(&self) {
         self.inbox.close();
         self.requests.close();
+        self.desks.read().expect("nobody panics while holding it").values().for_each(|desk| desk.close());
     }
 }
 
@@ -188,6 +206,21 @@ mod tests {
         router.calls.close(call);
         deliver(2);
         assert_eq!(router.late.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_desk_gets_the_requests_of_its_kind_and_the_node_all_others() {
+        let router = Router::new(&Limits::default());
+        let desk = router.desk(Kind::new("for the desk"));
+        for kind in [KIND, Kind::new("for the desk")] {
+            router.request(NodeId(2), kind, Bytes::new(), 1, Back::Own);
+        }
+        assert_eq!(router.requests.pop().map(|request| request.kind), Some(KIND));
+        assert_eq!(desk.pop().map(|request| request.kind), Some(Kind::new("for the desk")));
+        assert!(router.requests.pop().is_none() && desk.pop().is_none());
+        router.close();
+        router.request(NodeId(2), Kind::new("for the desk"), Bytes::new(), 2, Back::Own);
+        assert!(desk.pop().is_none(), "the boot is over");
     }
 
     #[test]

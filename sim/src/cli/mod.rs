@@ -20,7 +20,7 @@ mod zoo;
 
 use crate::campaign;
 use crate::scenario::Suite;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -42,7 +42,7 @@ Exit codes: 0 everything held, 1 something did not or diverged, 2 the command li
 
 /// A laboratory for distributed systems: runs them thousands of times, one seed each, under faults.
 #[derive(Parser)]
-#[command(version, about, after_help = EXIT_CODES)]
+#[command(version, about)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -75,10 +75,17 @@ struct Usage(String);
 
 /// The program, for these suites. What it returns is its exit code.
 pub fn main(suites: &[Suite]) -> ExitCode {
+    main_beside(suites, "")
+}
+
+/// [`main`] for a program that has other commands too: its help ends with what those are.
+pub fn main_beside(suites: &[Suite], others: &str) -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(campaign::WORKER) {
         return ExitCode::from(if campaign::work(suites) { OK } else { USAGE });
     }
-    let cli = Cli::parse();
+    let gap = if others.is_empty() { "" } else { "\n\n" };
+    let command = Cli::command().after_help(format!("{others}{gap}{EXIT_CODES}"));
+    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     let outcome = match cli.command {
         Command::List(args) => list::list(suites, &args),
         Command::Run(args) => run::run(suites, &args),

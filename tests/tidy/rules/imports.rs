@@ -154,6 +154,17 @@ fn only_the_real_backend_knows_tokio() {
 }
 
 #[test]
+fn the_labs_do_not_know_the_processes_that_run_them() {
+    let code = "use crate::cluster::Layout;\nuse crate::client::Client;";
+    assert_eq!(caught("imports", "src/raft/core.rs", code), [1, 2]);
+    assert_eq!(caught("imports", "src/shardkv/server.rs", code), [1, 2]);
+    assert_eq!(caught("imports", "src/cluster/node.rs", code), [0; 0]);
+    let outside = "use labrpc::net::Host;\nuse std::time::Instant;\nuse tokio::time::sleep;";
+    assert_eq!(caught("imports", "src/shardkv/server.rs", outside), [1, 3]);
+    assert_eq!(caught("imports", "src/cluster/node.rs", outside), [3], "time is that of the node's environment");
+}
+
+#[test]
 fn a_file_in_no_area_is_a_finding() {
     assert_eq!(caught("imports", "attic/old.rs", "fn f() {}"), [1]);
 }

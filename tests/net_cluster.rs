@@ -1,0 +1,316 @@
+//! Clusters of processes on real sockets and files: the tour of the README, what is refused and how, and what must survive.
+
+mod net;
+
+use net::{Place, free_port, text, until};
+use shardlab::client::{Client, Options};
+use shardlab::cluster::{Layout, Part, processes};
+use shardlab::shardmaster::GroupId;
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+
+/// The blocks of a section of the README that show a terminal: lines that begin with `$`, and what they print.
+fn tour() -> Vec<Vec<(String, String)>> {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let section = readme.split("\n## ").find(|section| section.starts_with("A real cluster\n")).unwrap();
+    let blocks = section.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let steps = |block: &str| {
+        let steps = block.split("$ ").skip(1).map(|step| step.split_once('\n').unwrap());
+        steps.map(|(command, printed)| (command.to_string(), printed.to_string())).collect()
+    };
+    blocks.map(steps).collect()
+}
+
+/// The words of a command, as a shell takes them apart.
+fn words(command: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for (nth, part) in command.split('"').enumerate() {
+        match nth % 2 {
+            0 => words.extend(part.split_whitespace().map(String::from)),
+            _ => words.push(part.into()),
+        }
+    }
+    assert_eq!(words.remove(0), "shardlab");
+    words
+}
+
+/// Which server of a group leads it is not for a README to say.
+fn without_servers(text: &str) -> String {
+    ["g1-", "g2-"].iter().fold(text.to_string(), |text, group| {
+        (1..=3).fold(text, |text, nth| text.replace(&format!("{group}{nth}"), &format!("{group}N")))
+    })
+}
+
+#[test]
+fn the_tour_of_the_readme_goes_as_it_says() {
+    let mut place = Place::new("tour");
+    let mut running = None;
+    let mut asked = 0;
+    for block in tour() {
+        for (command, printed) in block {
+            let words = words(&command);
+            let args: Vec<&str> = words.iter().map(String::as_str).collect();
+            if args.starts_with(&["cluster", "up"]) {
+                if let Some(begun) = running.take() {
+                    assert!(place.end(begun, "-INT").success(), "Ctrl-C ends it in good order");
+                }
+                running = Some(place.up(&args, &format!("up-{asked}")));
+            } else {
+                assert_eq!(without_servers(&place.ok(&args)), without_servers(&printed), "{command}");
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked >= 8, "it has {asked} steps, and nobody has read the README");
+    until("each group has what it should", || {
+        let rows = place.rows("data");
+        let serve = |part: &str, shards: &str| {
+            rows.iter().filter(|row| row[1] == part).all(|row| row.last().is_some_and(|it| it.starts_with(shards)))
+        };
+        (rows.len() == 9
+            && serve("group 1", "0-7 in configuration 3")
+            && serve("group 2", "8-15 in configuration 3"))
+        .then_some(())
+    });
+    assert!(place.end(running.unwrap(), "-TERM").success());
+}
+
+/// Appends one number after the other, while servers of the group are killed at whatever moment and started again. What was
+/// confirmed is there, each once and in order, and what was not is there once or not at all.
+#[test]
+fn what_was_confirmed_survives_kills_at_any_moment_and_is_there_once() {
+    let mut place = Place::new("kills");
+    place.up(&["cluster", "up", "--groups", "1", "--dir", "data"], "up");
+    let layout = Layout::load(&place.root.join("data/cluster.toml")).unwrap();
+    let entries: Vec<String> = layout.of(Part::Controller).map(|member| member.address.clone()).collect();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let confirmed = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let client = Client::connect(&entries, Options::default()).await.unwrap();
+                let (mut number, mut confirmed) = (0, Vec::new());
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    number += 1;
+                    match client.append("log", format!("{number} ")).await {
+                        Ok(_) => confirmed.push(number),
+                        Err(error) => assert!(error.may_have_happened(), "{number}: {error}"),
+                    }
+                }
+                let found = text(&client.get("log").await.unwrap().unwrap());
+                client.close().await;
+                (found, confirmed)
+            })
+        });
+        for round in 0..4 {
+            // Now the leader, then whoever comes first; sometimes both, which leaves no majority.
+            for node in [&["g1-leader"][..], &["g1-1"], &["g1-2", "g1-3"], &["g1-leader", "m-leader"]][round % 4] {
+                place.ok(&["cluster", "kill", node, "--dir", "data"]);
+            }
+            for member in layout.nodes.values() {
+                if processes::running(member).unwrap().is_none() {
+                    place.ok(&["cluster", "restart", &member.name, "--dir", "data"]);
+                }
+            }
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        writer.join().unwrap()
+    });
+    let (found, confirmed) = confirmed;
+    let found: Vec<u32> = found.split_whitespace().map(|number| number.parse().unwrap()).collect();
+    assert!(found.windows(2).all(|pair| pair[0] < pair[1]), "each once and in order: {found:?}");
+    assert!(confirmed.iter().all(|number| found.binary_search(number).is_ok()), "{confirmed:?} in {found:?}");
+    assert!(confirmed.len() >= 10, "{confirmed:?}");
+}
+
+#[test]
+fn a_node_that_is_told_to_stop_hands_over_first() {
+    let mut place = Place::new("handover");
+    let up = place.up(&["cluster", "up", "--groups", "1", "--dir", "data"], "up");
+    let leader = |place: &Place| {
+        let rows = place.rows("data");
+        let leader = rows.into_iter().find(|row| row[1] == "group 1" && row[3] == "leader")?;
+        Some((leader[0].clone(), leader[4].parse::<u64>().unwrap()))
+    };
+    let (before, term) = until("somebody leads", || leader(&place));
+    place.ok(&["kv", "put", "a", "1", "--dir", "data"]);
+    place.ok(&["cluster", "stop", &before, "--dir", "data"]);
+    let log = place.file(&format!("data/{before}/log"));
+    assert!(log.contains("leadership goes to S10"), "{log}");
+    assert!(log.contains(&format!("{before} has stopped")), "{log}");
+    let (after, next) = until("another one leads", || leader(&place));
+    assert!(log.contains(&format!("leadership goes to S10{}", &after[3..])), "{after} leads now, after {log}");
+    assert!(next > term);
+    // Whoever stands for election by itself, when it has waited in vain, first asks whether it could win.
+    let handed = log.lines().find(|line| line.contains("leadership goes to")).unwrap();
+    let (time, theirs) = (&handed[..27], place.file(&format!("data/{after}/log")));
+    let since = theirs.lines().filter(|line| line.len() > 27 && line[..27] > *time);
+    let mut since = since.take_while(|line| !line.contains("LEADER of"));
+    assert!(!since.any(|line| line.contains("would be candidate")), "nobody had to wait: {theirs}");
+    assert_eq!(place.ok(&["kv", "get", "a", "--dir", "data"]), "1\n");
+    let (code, why) = place.fails(&["cluster", "stop", &before, "--dir", "data"]);
+    assert_eq!((code, &*why), (1, &*format!("error: {before} does not run")));
+    assert!(place.end(up, "-TERM").success());
+}
+
+/// A controller that has never heard of a group, the group, and a client that knows the controller alone.
+#[test]
+fn nodes_hear_of_each_other_and_of_those_that_have_moved() {
+    let mut place = Place::new("hearsay");
+    let port = free_port();
+    place.begin(&refs(&alone("7", port)), "m1.log");
+    let (entry, master) = (format!("127.0.0.1:{port}"), format!("m1=127.0.0.1:{port}"));
+    let group = || {
+        let group = format!("g1-1=127.0.0.1:{}", free_port());
+        let args = [
+            "node",
+            "start",
+            "--name",
+            "g1-1",
+            "--cluster",
+            "7",
+            "--dir",
+            "data/g1-1",
+            "--node",
+            &master,
+            "--node",
+            &group,
+        ];
+        args.map(String::from)
+    };
+    let first = place.begin(&refs(&group()), "g1-1.log");
+    until("the controller has heard of the group", || {
+        place.run(&["cluster", "join", "1", "--entry", &entry]).status.success().then_some(())
+    });
+    place.ok(&["kv", "put", "a", "1", "--timeout", "60s", "--entry", &entry]);
+    assert!(place.end(first, "-TERM").success());
+    // Back at another address, which it tells itself.
+    place.begin(&refs(&group()), "g1-1.log");
+    assert_eq!(place.ok(&["kv", "get", "a", "--timeout", "60s", "--entry", &entry]), "1\n");
+}
+
+/// A node by itself: its cluster, its address and its directory in flags.
+fn alone(cluster: &str, port: u16) -> Vec<String> {
+    let node = format!("m1=127.0.0.1:{port}");
+    ["node", "start", "--name", "m1", "--cluster", cluster, "--dir", "data/m1", "--node", &node]
+        .map(String::from)
+        .into()
+}
+
+fn refs(args: &[String]) -> Vec<&str> {
+    args.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn a_node_that_cannot_start_says_in_one_line_why_and_what_to_do() {
+    let mut place = Place::new("refused");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let (code, why) = place.fails(&refs(&alone("7", port)));
+    assert_eq!(code, 1, "{why}");
+    assert!(why.contains(&format!("cannot listen on 127.0.0.1:{port}")) && why.contains("another port"), "{why}");
+    // On a free port it starts; and with that its directory is of cluster 7.
+    let port = free_port();
+    let node = place.begin(&refs(&alone("7", port)), "log");
+    until("it leads itself", || place.file("log").contains("LEADER").then_some(()));
+    let (code, why) = place.fails(&refs(&alone("7", free_port())));
+    assert!(code == 1 && why.contains("the node runs already, as process "), "{code} {why}");
+    assert!(place.end(node, "-TERM").success());
+    let (code, why) = place.fails(&refs(&alone("8", port)));
+    assert!(code == 1 && why.contains("was made for cluster 7 and not cluster 8"), "{code} {why}");
+    // What is damaged is not taken for a fresh start.
+    fs::write(place.root.join("data/m1/disk/identity"), "nobody's").unwrap();
+    let (code, why) = place.fails(&refs(&alone("7", port)));
+    assert!(code == 1 && why.contains("`identity` is"), "{code} {why}");
+    fs::write(place.root.join("wrong.toml"), "cluster = 7\n\n[[node]]\nname = \"m1\"\n").unwrap();
+    let (code, why) = place.fails(&["node", "start", "--config", "wrong.toml"]);
+    assert!(code == 2 && why.contains("wrong.toml: line 3: missing field `address`"), "{code} {why}");
+}
+
+#[test]
+fn only_those_who_know_the_secret_are_talked_to() {
+    let mut place = Place::new("secret");
+    fs::write(place.root.join("secret"), "a secret of sixteen bytes or more\n").unwrap();
+    fs::write(place.root.join("other"), "another secret, as long as that\n").unwrap();
+    fs::write(place.root.join("short"), "guess me\n").unwrap();
+    let up = ["cluster", "up", "--groups", "1", "--replicas", "1", "--dir", "data", "--secret-file", "secret"];
+    let up = place.up(&up, "up");
+    let layout = Layout::load(&place.root.join("data/cluster.toml")).unwrap();
+    let entry = layout.of(Part::Group(GroupId(1))).next().unwrap().address.clone();
+    let put = ["kv", "put", "a", "1", "--entry", &entry];
+    let with = |file| [&put[..], &["--secret-file", file]].concat();
+    assert_eq!(place.ok(&with("secret")), "version 1\n");
+    for (args, code, told) in [
+        (put.to_vec(), 3, "has a shared secret: name the file with it"),
+        (with("other"), 3, "has another shared secret than this node"),
+        (with("short"), 2, "the secret has 8 bytes"),
+        (with("nowhere"), 2, "the secret cannot be read"),
+    ] {
+        let (ended, why) = place.fails(&args);
+        assert!(ended == code && why.contains(told), "{args:?}: {ended} {why}");
+    }
+    assert_eq!(place.ok(&["kv", "scan", "--dir", "data"]), "a\t1\n", "nobody else has written anything");
+    assert!(place.end(up, "-TERM").success());
+}
+
+#[test]
+fn every_command_says_how_it_ended_and_any_node_is_an_entry() {
+    let mut place = Place::new("codes");
+    let up = place.up(&["cluster", "up", "--groups", "1", "--replicas", "1", "--dir", "data"], "up");
+    let rows = place.rows("data");
+    let [master, group] = [&rows[0][2], &rows[1][2]];
+    place.ok(&["kv", "put", "a", "1", "--entry", master]);
+    assert_eq!(place.ok(&["kv", "cas", "a", "2", "--expect", "1", "--entry", group]), "version 2\n");
+    assert_eq!(place.ok(&["kv", "get", "a", "--entry", "127.0.0.1:1", "--entry", group]), "2\n");
+    let details = place.ok(&["cluster", "status", "g1-1", "--entry", master]);
+    assert!(details.contains("takes S101 for the leader, has voted for S101 in this term"), "{details}");
+    assert!(details.contains("log       1..") && !details.contains("\ndisk      0 writes"), "{details}");
+    let nobody = format!("127.0.0.1:{}", free_port());
+    let large = "x".repeat(2_000);
+    let cases: [(&[&str], i32, &str); 12] = [
+        (&["kv", "get", "b", "--entry", master], 1, "there is no key `b`"),
+        (&["kv", "delete", "b", "--entry", master], 1, "there was no key `b`"),
+        (&["kv", "cas", "a", "3", "--absent", "--entry", master], 1, "not as expected: it is `2` in version 2"),
+        (&["kv", "cas", "b", "3", "--version", "4", "--entry", master], 1, "not as expected: the key is absent"),
+        (&["kv", "get", "a"], 2, "which cluster?"),
+        (&["kv", "put", &large, "1", "--entry", master], 2, "too large"),
+        (&["kv", "get", "a", "--entry", &nobody], 3, "no node to talk to"),
+        (&["cluster", "join", "1", "--entry", master], 1, "group 1 has joined already"),
+        (&["cluster", "move", "99", "1", "--entry", master], 1, "there is no shard 99"),
+        (&["cluster", "leave", "2", "--entry", master], 1, "group 2 is not there"),
+        (&["cluster", "kill", "g9-9", "--entry", master], 2, "there is no node `g9-9`: name one of m1, g1-1"),
+        (&["cluster", "status", "--dir", "nowhere"], 2, "there is no cluster in nowhere"),
+    ];
+    for (args, code, told) in cases {
+        let (ended, why) = place.fails(args);
+        assert!(ended == code && why.contains(told), "{args:?}: {ended} {why}");
+    }
+    // The one server of the group is gone: it is not known when somebody will have the key again.
+    place.ok(&["cluster", "kill", group, "--entry", master]);
+    let (code, why) = place.fails(&["kv", "get", "a", "--timeout", "1s", "--entry", master]);
+    assert!(code == 3 && why.contains("no answer in time"), "{code} {why}");
+    let (code, why) = place.fails(&["kv", "put", "a", "3", "--timeout", "1s", "--entry", master]);
+    assert!(code == 3 && why.contains("unknown: it may have been executed"), "{code} {why}");
+    assert_eq!(place.rows("data")[1][3], "down");
+    place.ok(&["cluster", "restart", group, "--entry", master]);
+    assert_eq!(place.ok(&["kv", "get", "a", "--entry", group]).len(), 2);
+    assert!(place.end(up, "-INT").success());
+    let (code, why) = place.fails(&["cluster", "status", "--dir", "data"]);
+    assert!(code == 3 && why.contains("no node of the cluster runs"), "{code} {why}");
+    let (code, why) = place.fails(&["cluster", "up", "--groups", "3", "--dir", "data"]);
+    assert!(code == 2 && why.contains("has --groups 1 and not 3"), "{code} {why}");
+}
+
+#[test]
+fn a_log_for_machines_is_a_line_of_json_each() {
+    let mut place = Place::new("json");
+    let args = [alone("7", free_port()), vec!["--log-format".into(), "json".into()]].concat();
+    let node = place.begin(&refs(&args), "log");
+    until("it leads itself", || place.file("log").contains("LEADER").then_some(()));
+    assert!(place.end(node, "-TERM").success());
+    for line in place.file("log").lines() {
+        let said: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(said["level"].is_string() && said["message"].is_string() && said["node"] == "S1", "{line}");
+    }
+}
