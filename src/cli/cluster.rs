@@ -30,7 +30,7 @@ enum Command {
     Up(up::Args),
     /// Print how all nodes are, or one in more detail.
     Status(MaybeNode),
-    /// Kill a node, as a power failure would.
+    /// Kill a node at once, as `kill -9` does.
     Kill(Node),
     /// Stop a node in good order.
     Stop(Node),

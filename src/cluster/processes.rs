@@ -44,7 +44,7 @@ pub fn terminate(member: &Member) -> io::Result<bool> {
     signal(member, Signal::TERM)
 }
 
-/// Kills a node, as a power failure would. False: it does not run.
+/// Kills a node at once, whatever it is doing. False: it does not run.
 ///
 /// # Errors
 /// What the machine says.

@@ -64,7 +64,12 @@ fn guided(
     let mut guide = guide.with(how.bug.clone(), how.mute.clone(), how.shard.unwrap_or_default());
     let total = guide.count();
     let results = conduct(suites, &mut guide, total, 1, how)?;
-    show(guide.finish().map_err(failed)?);
+    match guide.finish() {
+        Ok(said) => show(said),
+        // What was found counts for more.
+        Err(error) if results.has_failed() => show(format_args!("the folder is not complete: {error}\n")),
+        Err(error) => return Err(failed(error)),
+    }
     Ok(results)
 }
 

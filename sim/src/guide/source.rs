@@ -19,6 +19,8 @@ struct System<'a> {
     suite: &'a Suite,
     scenario: &'a Scenario,
     guide: Guide,
+    /// Runs of new plans that were begun.
+    new: u64,
 }
 
 /// See the module.
@@ -28,7 +30,7 @@ pub struct Guided<'a> {
     corpus: Corpus,
     /// What was in the folder, to be run first; the last one first.
     old: Vec<Plan>,
-    /// Of each suite. The first of two is run as it is drawn, the second lends its parts.
+    /// Of each suite. Of two runs one is as its seed draws it, for the other the seed lends its parts.
     seeds: Range<u64>,
     /// The bug to plant, and the checks that are off.
     bug: Option<String>,
@@ -62,7 +64,7 @@ impl<'a> Guided<'a> {
         let of = |name: &str| suites.iter().find(|suite| suite.name == name).expect("swarms are of suites");
         let systems: Vec<_> = swarms
             .iter()
-            .map(|(name, scenario)| System { suite: of(name), scenario, guide: Guide::default() })
+            .map(|(name, scenario)| System { suite: of(name), scenario, guide: Guide::default(), new: 0 })
             .collect();
         let mut old = corpus.plans()?;
         old.retain(|plan| systems.iter().any(|system| system.suite.name == plan.suite));
@@ -148,7 +150,8 @@ impl<'a> Guided<'a> {
         let (nth, count) = (self.shard.nth(self.new), self.systems.len() as u64);
         let seed = self.seeds.start.checked_add(nth / count).filter(|seed| *seed < self.seeds.end)?;
         self.new += 1;
-        let System { suite, scenario, guide } = &self.systems[(nth % count) as usize];
+        let System { suite, scenario, guide, new } = &mut self.systems[(nth % count) as usize];
+        *new += 1;
         let fresh = Job {
             suite: suite.name.into(),
             scenario: scenario.name.into(),
@@ -157,7 +160,8 @@ impl<'a> Guided<'a> {
             mute: self.mute.clone(),
             drawn: None,
         };
-        if seed.is_multiple_of(2) || guide.kept() == 0 {
+        // Not by the seed: a part of a campaign may have even ones only.
+        if !new.is_multiple_of(2) || guide.kept() == 0 {
             return Some(fresh);
         }
         let plan = guide.next(&suite.plan(scenario, seed, None), &mut Rng::new(seed, "guided"));

@@ -154,6 +154,9 @@ impl Control {
         self.lab.with_hook(|watcher: &mut Watcher| {
             let failing = watcher.failing;
             watcher.failing = if fails { failing.or(nodes) } else { failing.minus(nodes) };
+            if fails {
+                watcher.have_failed = watcher.have_failed.or(nodes);
+            }
         });
         nodes.iter().for_each(|node| self.lab.order(Command::Disk { node, weather: weather.clone() }));
     }

@@ -73,14 +73,14 @@ fn told(term: Option<Term>) -> u64 {
     term.map_or(0, |term| term.0 + 1)
 }
 
-/// The server does not start from its disk. That is a finding, unless the plan has damaged the disk or it fails
-/// at the moment.
+/// The server does not start from its disk. That is a finding, unless the plan has damaged the disk, or it has
+/// failed since the server began to start.
 async fn refuse(env: Env, lab: &Lab, why: &str) {
     let node = env.id();
     lab.note(Some(node), &format!("REFUSES to start: {why}"));
     let is_the_end = lab.with_hook(|watcher: &mut Watcher| {
         watcher.refused.insert(node);
-        let unexpected = !watcher.damaged.or(watcher.failing).contains(node);
+        let unexpected = !watcher.damaged.or(watcher.have_failed).contains(node);
         if unexpected {
             let stamp = watcher.oracles.stamp;
             watcher.violate(refusal(node, why, stamp));

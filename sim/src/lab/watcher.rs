@@ -81,8 +81,9 @@ pub(super) struct Watcher {
     cut: NodeSet,
     /// Servers whose disks the plan has damaged: they must refuse to start.
     pub damaged: NodeSet,
-    /// Servers whose disks fail at the moment: they may refuse to start.
+    /// Servers whose disks fail at the moment, and those whose disks have since they last started: they may refuse to.
     pub failing: NodeSet,
+    pub have_failed: NodeSet,
     /// Servers that refused to start.
     pub refused: NodeSet,
     /// What the service of each server has applied in this boot: hashes by index.
@@ -137,6 +138,7 @@ impl Watcher {
             cut: NodeSet::NONE,
             damaged: NodeSet::NONE,
             failing: NodeSet::NONE,
+            have_failed: NodeSet::NONE,
             refused: NodeSet::NONE,
             applied: vec![BTreeMap::new(); servers],
             served: nothing.clone(),
@@ -431,6 +433,8 @@ impl Watcher {
         self.moved[node.slot()].clear();
         let was_pending = std::mem::take(&mut self.pending[node.slot()]) || view.has_pending(node);
         self.refused.remove(node);
+        let boots = NodeSet::from(node);
+        self.have_failed = self.have_failed.minus(boots.minus(self.failing));
         // Where nothing was pending and no power failed, the disk is what was followed so far, byte for byte.
         // Otherwise it is read whole, and what was followed is held against that.
         let untouched = !was_pending && !self.power_failed.contains(node);

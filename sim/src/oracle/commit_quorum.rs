@@ -50,7 +50,7 @@ fn committed(known: &Known, leader: NodeId, index: Index) -> Verdict {
             memory.term, item.term
         ));
     }
-    let copies = known.durable_copies(index, item.term, item.hash);
+    let copies = known.lasting_copies(index, item.term, item.hash);
     majority(known, leader, "commits", index, copies)
 }
 

@@ -420,6 +420,16 @@ impl Known {
         self.servers().filter(|(_, server)| holds(&server.durable.log)).count()
     }
 
+    /// The same without those that have cut it in their memory: it is as good as gone from their disks.
+    pub fn lasting_copies(&self, index: Index, term: Term, hash: u64) -> usize {
+        let holds = |log: &LogView| match log.get(index) {
+            Some(item) => item.term == term && item.hash == hash,
+            None => index <= log.base,
+        };
+        let lasts = |server: &Server| server.memory.as_ref().is_none_or(|memory| holds(&memory.log));
+        self.servers().filter(|(_, server)| holds(&server.durable.log) && lasts(server)).count()
+    }
+
     /// Takes the fact in. Called after the invariants have looked at it with what was known before.
     pub fn learn(&mut self, fact: &Fact<'_>) {
         match *fact {

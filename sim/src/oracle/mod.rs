@@ -295,7 +295,7 @@ fn invariants(plan: &Plan) -> Vec<Box<dyn Invariant>> {
         Box::new(vote_once::VoteOnce::default()),
         Box::new(monotonic::Monotonic),
         Box::new(term_catch_up::TermCatchUp::default()),
-        Box::new(persist_before_send::PersistBeforeSend),
+        Box::new(persist_before_send::PersistBeforeSend::default()),
         Box::new(ordering::Ordering),
         Box::new(log_well_formed::LogWellFormed),
         Box::new(unique_entry::UniqueEntry::default()),

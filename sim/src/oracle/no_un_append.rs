@@ -3,7 +3,7 @@
 use super::{Card, Fact, Invariant, Known, LogView, Needs, Sort, Verdict, When};
 use crate::raft::DiskFact;
 use labrpc::{Event, Index, NodeId, Term};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 static CARD: Card = Card {
     id: "no-un-append",
@@ -11,7 +11,7 @@ static CARD: Card = Card {
     source: "Figure 2, AppendEntries rule 3: only if an existing entry conflicts with a new one",
     lesson: "An append may come late, or twice. What it carries is a part of the leader's log as it was then, and \
              says nothing about what stands behind it.",
-    watches: &[Sort::SaysTruncated, Sort::StoresCut],
+    watches: &[Sort::SaysRecovered, Sort::SaysTruncated, Sort::StoresCut],
     when: When::Before,
     needs: Needs::Nothing,
 };
@@ -22,7 +22,7 @@ pub struct NoUnAppend {
     /// Where servers have cut their logs in memory, and not on their disks yet. That may happen long after: while a disk stands
     /// still, or since a server that was paused goes through many terms at once and what it writes then begins with the last of
     /// them. By then others may have committed what was cut, without this server; that it did right was seen when it did it.
-    cut: BTreeSet<(NodeId, Index)>,
+    cut: BTreeMap<NodeId, Vec<Index>>,
 }
 
 impl Invariant for NoUnAppend {
@@ -32,6 +32,11 @@ impl Invariant for NoUnAppend {
 
     fn before(&mut self, known: &Known, fact: &Fact<'_>) -> Verdict {
         match fact {
+            // It has read its disk: nothing that an earlier boot has decided is on its way any more.
+            Fact::Emitted { node, event: Event::Recovered { .. } } => {
+                self.cut.remove(node);
+                Ok(())
+            }
             Fact::Emitted { node, event: Event::Truncated { from } } => {
                 let Some(memory) = known.memory(*node) else { return Ok(()) };
                 if *from <= memory.commit {
@@ -47,7 +52,7 @@ impl Invariant for NoUnAppend {
                     ));
                 }
                 keeps_committed(known, *node, "", memory.term, &memory.log, *from)?;
-                self.cut.insert((*node, *from));
+                self.cut.entry(*node).or_default().push(*from);
                 Ok(())
             }
             Fact::Durable { node, fact: DiskFact::Cut { from } } => {
@@ -58,10 +63,10 @@ impl Invariant for NoUnAppend {
                         "the disk of {node} ends in front of {from}; {acked} was acknowledged to the leader of {term}"
                     ));
                 }
-                // One cut on a disk stands for all of one write, the deepest of them.
-                let decided = self.cut.contains(&(*node, *from));
-                self.cut.retain(|(of, at)| of != node || at < from);
-                if decided {
+                // One cut on a disk may stand for several of one write, the deepest of them.
+                let cuts = self.cut.entry(*node).or_default();
+                if let Some(nth) = cuts.iter().position(|at| at == from) {
+                    cuts.drain(..=nth);
                     return Ok(());
                 }
                 keeps_committed(known, *node, " on its disk", server.durable.term, &server.durable.log, *from)

@@ -29,6 +29,9 @@ const SLACK: u64 = 20;
 /// two snapshots, one that is being written and the next.
 const RECENT: Duration = Duration::from_secs(1);
 
+/// What was applied so long ago is old in any case: nothing in the laboratory stands still for longer.
+const LONG_AGO: Duration = Duration::from_secs(10);
+
 /// A disk of which nothing is heard for longer than this may stand still: the rest of the pause is no time in which it works.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -91,8 +94,8 @@ struct Pace {
     worked: Duration,
     /// When it made something durable last.
     moved: Time,
-    /// Entries, with how long it had worked when they were applied.
-    applied: VecDeque<(Index, Duration)>,
+    /// Entries, with how long it had worked when they were applied, and when that was.
+    applied: VecDeque<(Index, Duration, Time)>,
 }
 
 impl Pace {
@@ -103,12 +106,15 @@ impl Pace {
     }
 
     /// An entry is applied. The last one that was not applied just now; what snapshots cover is of no interest.
-    fn applies(&mut self, index: Index, base: Index) -> Index {
-        self.applied.push_back((index, self.worked));
-        while self.applied.front().is_some_and(|(at, _)| *at <= base) {
+    fn applies(&mut self, now: Time, index: Index, base: Index) -> Index {
+        self.applied.push_back((index, self.worked, now));
+        while self.applied.front().is_some_and(|(at, ..)| *at <= base) {
             self.applied.pop_front();
         }
-        let old = self.applied.partition_point(|(_, at)| *at + RECENT <= self.worked);
+        let is_old = |(_, worked, at): &(Index, Duration, Time)| {
+            *worked + RECENT <= self.worked || now.since(*at) >= LONG_AGO
+        };
+        let old = self.applied.partition_point(is_old);
         old.checked_sub(1).map_or(base, |last| self.applied[last].0)
     }
 }
@@ -156,7 +162,7 @@ impl Invariant for Resources {
             }
             Fact::Applied { node, index, .. } => {
                 let base = known.server(*node).durable.log.base;
-                let old = self.paces[node.slot()].applies(*index, base);
+                let old = self.paces[node.slot()].applies(known.stamp.at, *index, base);
                 self.entries(*node, old.0.saturating_sub(base.0)).and_then(|()| self.bytes(*node, old))
             }
             _ => Ok(()),
@@ -241,16 +247,17 @@ mod tests {
         let none = Index(0);
         let mut pace = Pace::default();
         (0..=20).for_each(|nth| pace.works(ms(nth * 50)));
-        assert_eq!([1, 2].map(|index| pace.applies(Index(index), none)), [none; 2]);
+        assert_eq!([1, 2].map(|index| pace.applies(ms(1_000), Index(index), none)), [none; 2]);
         (21..=39).for_each(|nth| pace.works(ms(nth * 50)));
-        assert_eq!(pace.applies(Index(3), none), none, "950 ms");
+        assert_eq!(pace.applies(ms(1_950), Index(3), none), none, "950 ms");
         pace.works(ms(2_000));
-        assert_eq!(pace.applies(Index(4), none), Index(2), "a second");
-        pace.works(ms(60_000));
-        assert_eq!(pace.applies(Index(5), none), Index(2), "a minute of which nobody heard");
-        (0..20).for_each(|nth| pace.works(ms(60_050 + nth * 50)));
-        assert_eq!(pace.applies(Index(6), Index(3)), Index(5));
-        assert_eq!(pace.applies(Index(7), Index(6)), Index(6), "all that is old is covered");
+        assert_eq!(pace.applies(ms(2_000), Index(4), none), Index(2), "a second");
+        pace.works(ms(9_000));
+        assert_eq!(pace.applies(ms(9_000), Index(5), none), Index(2), "seven seconds of which nobody heard");
+        (0..20).for_each(|nth| pace.works(ms(9_050 + nth * 50)));
+        assert_eq!(pace.applies(ms(10_000), Index(6), Index(3)), Index(5));
+        assert_eq!(pace.applies(ms(10_000), Index(7), Index(6)), Index(6), "all that is old is covered");
+        assert_eq!(pace.applies(ms(20_000), Index(8), Index(6)), Index(7), "too long ago, whatever the disk did");
     }
 
     #[test]
