@@ -155,7 +155,7 @@ fn whoever_speaks_http_is_sent_away_with_one_line() {
         assert!(answer.is_empty());
         until(&env, "it is counted", || one.counters().turned_away == 1).await;
         let line = logs.one(&format!("peer {} speaks HTTP", browser.local_addr().unwrap()));
-        assert!(line.contains("use `shardlab kv`"), "{line}");
+        assert!(line.contains("use a client of the cluster"), "{line}");
         assert!(can_talk(&two, &one).await, "and nobody else has noticed");
     });
 }
