@@ -74,7 +74,9 @@ pub struct Resident {
 /// Why a connection is given up. To be read behind "peer 10.0.0.3:7001".
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandshakeError {
-    #[error("speaks HTTP, but this is the port on which nodes and their clients talk, and not in HTTP: use a client of the cluster")]
+    #[error(
+        "speaks HTTP, but this is the port on which nodes and their clients talk, and not in HTTP: use a client of the cluster"
+    )]
     Http,
     #[error("does not speak the protocol of nodes: is this the right address?")]
     Stranger,

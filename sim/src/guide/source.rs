@@ -98,8 +98,8 @@ impl<'a> Guided<'a> {
 
     /// How many runs there are to be.
     pub fn count(&self) -> u64 {
-        let new = (self.seeds.end - self.seeds.start).saturating_mul(self.systems.len() as u64);
-        self.shard.count(new).saturating_add(self.old.len() as u64)
+        let new = self.shard.count(self.seeds.end - self.seeds.start).saturating_mul(self.systems.len() as u64);
+        new.saturating_add(self.old.len() as u64)
     }
 
     /// Learns what is left to be learned. In words: what was reached and kept.
@@ -147,8 +147,10 @@ impl<'a> Guided<'a> {
         if let Some(old) = self.old.pop() {
             return Some(self.drawn(old));
         }
-        let (nth, count) = (self.shard.nth(self.new), self.systems.len() as u64);
-        let seed = self.seeds.start.checked_add(nth / count).filter(|seed| *seed < self.seeds.end)?;
+        // Each part has seeds of its own, and all systems: a folder is of use for those that it has seen.
+        let (nth, count) = (self.new, self.systems.len() as u64);
+        let seed =
+            self.seeds.start.checked_add(self.shard.nth(nth / count)).filter(|seed| *seed < self.seeds.end)?;
         self.new += 1;
         let System { suite, scenario, guide, new } = &mut self.systems[(nth % count) as usize];
         *new += 1;
