@@ -91,8 +91,8 @@ fn guidance(suites: &[Suite], chosen: &[(&Suite, BugCard)], args: &Args, options
             grow(suites, suite, BUDGET.growing, &grown, options).map_err(failed)?;
         }
         let trial = hunted(suites, suite, bug, BUDGET, (&grown, &scratch), options).map_err(failed)?;
-        for plan in &trial.unfair {
-            show(format_args!("UNFAIR: red without a bug too: {plan}\n"));
+        for again in &trial.unfair {
+            show(format_args!("UNFAIR: red without a bug too: {again}\n"));
         }
         trials.push(trial);
     }

@@ -49,9 +49,9 @@ impl Corpus {
         write().map_err(|error| named("write", &path, &error))
     }
 
-    /// Where a plan that fails is written to. It is none of the corpus.
+    /// Where a plan that fails is written to: under the name that its runs have. It is none of the corpus.
     pub fn failed(&self, plan: &Plan) -> PathBuf {
-        self.dir.join("failed").join(format!("{}-{}.json", plan.suite, name_of(plan)))
+        self.dir.join("failed").join(format!("{}-{}.json", plan.suite, plan.scenario))
     }
 }
 

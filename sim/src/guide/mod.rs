@@ -71,15 +71,16 @@ impl Guide {
         mutate::changed(&chosen.plan, fresh, rng)
     }
 
-    /// What came of a plan. It returns whether the plan is kept: it has reached what none had before it.
-    pub fn learn(&mut self, plan: &Plan, marks: &[u32]) -> bool {
+    /// What came of a plan, which is only asked for if it is kept: if it has reached what none had before it.
+    pub fn learn(&mut self, marks: &[u32], plan: impl FnOnce() -> Plan) -> Option<&Plan> {
         let features: Vec<Feature> = features(marks).collect();
         let is_new = features.iter().any(|one| !self.reached.contains_key(one));
         features.iter().for_each(|one| *self.reached.entry(*one).or_default() += 1);
-        if is_new {
-            self.kept.push(Kept { plan: plan.clone(), features });
+        if !is_new {
+            return None;
         }
-        is_new
+        self.kept.push(Kept { plan: plan(), features });
+        self.kept.last().map(|kept| &kept.plan)
     }
 }
 
@@ -94,21 +95,21 @@ mod tests {
     #[test]
     fn a_plan_is_kept_for_what_none_had_reached_before_it() {
         let mut guide = Guide::default();
-        assert!(guide.learn(&plan(1), &[1, 0, 0]));
-        assert!(!guide.learn(&plan(2), &[1, 0, 0]), "the same again");
-        assert!(guide.learn(&plan(3), &[2, 0, 0]), "twice as often");
-        assert!(!guide.learn(&plan(4), &[3, 0, 0]), "that is no power of two");
-        assert!(guide.learn(&plan(5), &[1, 0, 9]), "another mark");
-        assert!(!guide.learn(&plan(6), &[0, 0, 0]), "nothing");
+        assert!(guide.learn(&[1, 0, 0], || plan(1)).is_some());
+        assert!(guide.learn(&[1, 0, 0], || plan(2)).is_none(), "the same again");
+        assert!(guide.learn(&[2, 0, 0], || plan(3)).is_some(), "twice as often");
+        assert!(guide.learn(&[3, 0, 0], || plan(4)).is_none(), "that is no power of two");
+        assert!(guide.learn(&[1, 0, 9], || plan(5)).is_some(), "another mark");
+        assert!(guide.learn(&[0, 0, 0], || plan(6)).is_none(), "nothing");
         assert_eq!((guide.kept(), guide.reached()), (3, 3));
     }
 
     #[test]
     fn what_is_rare_is_chosen_more_often() {
         let mut guide = Guide::default();
-        guide.learn(&plan(1), &[1, 0]);
-        (0..100).for_each(|_| _ = guide.learn(&plan(1), &[1, 0]));
-        guide.learn(&plan(2), &[1, 1]);
+        guide.learn(&[1, 0], || plan(1));
+        (0..100).for_each(|_| _ = guide.learn(&[1, 0], || plan(1)));
+        guide.learn(&[1, 1], || plan(2));
         let mut rng = Rng::new(1, "test");
         let of_the_rare = (0..200).filter(|_| guide.next(&plan(9), &mut rng).drawn[0].contains("seed 2")).count();
         assert!(

@@ -19,8 +19,6 @@ struct System<'a> {
     suite: &'a Suite,
     scenario: &'a Scenario,
     guide: Guide,
-    /// Runs of new plans that were begun.
-    new: u64,
 }
 
 /// See the module.
@@ -64,7 +62,7 @@ impl<'a> Guided<'a> {
         let of = |name: &str| suites.iter().find(|suite| suite.name == name).expect("swarms are of suites");
         let systems: Vec<_> = swarms
             .iter()
-            .map(|(name, scenario)| System { suite: of(name), scenario, guide: Guide::default(), new: 0 })
+            .map(|(name, scenario)| System { suite: of(name), scenario, guide: Guide::default() })
             .collect();
         let mut old = corpus.plans()?;
         old.retain(|plan| systems.iter().any(|system| system.suite.name == plan.suite));
@@ -132,10 +130,10 @@ impl<'a> Guided<'a> {
         }
         let Some((job, Some(marks))) = self.waiting.remove(&next) else { return false };
         self.learned = next;
-        let plan = job.plan(self.suites);
-        let is_kept = self.system(&job.suite).guide.learn(&plan, &marks);
+        let (suites, is_old) = (self.suites, next <= self.begun - self.new);
+        let kept = self.system(&job.suite).guide.learn(&marks, || job.plan(suites)).cloned();
         // What came from the folder is there already.
-        if is_kept && next > self.begun - self.new {
+        if let Some(plan) = kept.filter(|_| !is_old) {
             self.kept += 1;
             self.error = self.corpus.add(&plan).err().or(self.error.take());
         }
@@ -152,8 +150,7 @@ impl<'a> Guided<'a> {
         let seed =
             self.seeds.start.checked_add(self.shard.nth(nth / count)).filter(|seed| *seed < self.seeds.end)?;
         self.new += 1;
-        let System { suite, scenario, guide, new } = &mut self.systems[(nth % count) as usize];
-        *new += 1;
+        let System { suite, scenario, guide } = &self.systems[(nth % count) as usize];
         let fresh = Job {
             suite: suite.name.into(),
             scenario: scenario.name.into(),
@@ -163,7 +160,7 @@ impl<'a> Guided<'a> {
             drawn: None,
         };
         // Not by the seed: a part of a campaign may have even ones only.
-        if !new.is_multiple_of(2) || guide.kept() == 0 {
+        if (nth / count).is_multiple_of(2) || guide.kept() == 0 {
             return Some(fresh);
         }
         let plan = guide.next(&suite.plan(scenario, seed, None), &mut Rng::new(seed, "guided"));
@@ -174,6 +171,7 @@ impl<'a> Guided<'a> {
         let scenario = self.systems.iter().find(|system| system.suite.name == plan.suite);
         let scenario = scenario.map_or("", |system| system.scenario.name);
         (plan.bug, plan.mute) = (self.bug.clone(), self.mute.clone());
+        // Named after all the rest of it, so that it has the same name when it is taken up again.
         plan.scenario = "guided".into();
         plan.scenario = format!("guided-{}", name_of(&plan));
         Job {

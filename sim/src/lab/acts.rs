@@ -151,13 +151,11 @@ impl Control {
     fn disk_weather(&mut self, who: &Selector, weather: &DiskWeather) {
         let fails = weather.write_error > 0 || weather.sync_error > 0 || weather.capacity.is_some();
         let nodes = self.resolve_aloud(who);
-        self.lab.with_hook(|watcher: &mut Watcher| {
-            let failing = watcher.failing;
-            watcher.failing = if fails { failing.or(nodes) } else { failing.minus(nodes) };
-            if fails {
-                watcher.have_failed = watcher.have_failed.or(nodes);
-            }
-        });
+        self.lab.with_hook(
+            |watcher: &mut Watcher| {
+                if fails { watcher.troubles.fail(nodes) } else { watcher.troubles.heal(nodes) }
+            },
+        );
         nodes.iter().for_each(|node| self.lab.order(Command::Disk { node, weather: weather.clone() }));
     }
 
@@ -237,7 +235,7 @@ impl Control {
         if nodes.is_empty() {
             return self.unmet(format!("nothing to corrupt: none of `{who}` is down"));
         }
-        self.lab.with_hook(|watcher: &mut Watcher| watcher.damaged = watcher.damaged.or(nodes));
+        self.lab.with_hook(|watcher: &mut Watcher| watcher.troubles.damages(nodes));
         for node in nodes.iter() {
             self.lab.order(Command::Corrupt { node, file: file.into(), offset });
         }

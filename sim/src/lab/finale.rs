@@ -66,7 +66,7 @@ impl Control {
 
     /// All servers but those whose disks the plan has damaged: they stay down.
     fn all_sound(&self) -> NodeSet {
-        let damaged = self.lab.with_hook(|watcher: &mut Watcher| watcher.damaged);
+        let damaged = self.lab.with_hook(|watcher: &mut Watcher| watcher.troubles.damaged());
         self.all().minus(damaged)
     }
 
@@ -78,7 +78,7 @@ impl Control {
 
     fn calm(&self, nodes: NodeSet) {
         self.lab.order(Command::Net(NetWeather::default()));
-        self.lab.with_hook(|watcher: &mut Watcher| watcher.failing = watcher.failing.minus(nodes));
+        self.lab.with_hook(|watcher: &mut Watcher| watcher.troubles.heal(nodes));
         for node in nodes.iter() {
             self.lab.order(Command::Disk { node, weather: DiskWeather::default() });
             self.shared.set_lag(node, None);

@@ -9,6 +9,7 @@ mod acts;
 mod client;
 mod control;
 mod controller_watch;
+mod disk_troubles;
 mod finale;
 mod kv_client;
 mod render;

@@ -325,7 +325,7 @@ impl Control {
         let who = self.resolve_aloud(who);
         let deadline = self.lab.now() + Duration::from_secs(2);
         let refused = |control: &mut Control| {
-            let refused = control.lab.with_hook(|watcher: &mut Watcher| watcher.refused);
+            let refused = control.lab.with_hook(|watcher: &mut Watcher| watcher.troubles.refused());
             (who.minus(refused).is_empty() && who.and(control.up()).is_empty()).then_some(())
         };
         match self.until(deadline, refused).await {

@@ -79,8 +79,7 @@ async fn refuse(env: Env, lab: &Lab, why: &str) {
     let node = env.id();
     lab.note(Some(node), &format!("REFUSES to start: {why}"));
     let is_the_end = lab.with_hook(|watcher: &mut Watcher| {
-        watcher.refused.insert(node);
-        let unexpected = !watcher.damaged.or(watcher.have_failed).contains(node);
+        let unexpected = !watcher.troubles.refuses(node);
         if unexpected {
             let stamp = watcher.oracles.stamp;
             watcher.violate(refusal(node, why, stamp));

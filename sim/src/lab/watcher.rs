@@ -2,6 +2,7 @@
 
 use super::Record;
 use super::controller_watch::ControllerWatch;
+use super::disk_troubles::DiskTroubles;
 use super::render::{Line, Recorder, fault};
 use super::triggers::Triggers;
 use super::words::{Asks, IsTold};
@@ -79,13 +80,8 @@ pub(super) struct Watcher {
     power_failed: NodeSet,
     /// Servers that have cut a file since they last synced anything: what was followed of it may be gone.
     cut: NodeSet,
-    /// Servers whose disks the plan has damaged: they must refuse to start.
-    pub damaged: NodeSet,
-    /// Servers whose disks fail at the moment, and those whose disks have since they last started: they may refuse to.
-    pub failing: NodeSet,
-    pub have_failed: NodeSet,
-    /// Servers that refused to start.
-    pub refused: NodeSet,
+    /// Who may refuse to start, and has.
+    pub troubles: DiskTroubles,
     /// What the service of each server has applied in this boot: hashes by index.
     applied: Vec<BTreeMap<Index, u64>>,
     /// The highest index that any service of each group has applied: from then on a client may know of it.
@@ -136,10 +132,7 @@ impl Watcher {
             pending: vec![false; servers],
             power_failed: NodeSet::NONE,
             cut: NodeSet::NONE,
-            damaged: NodeSet::NONE,
-            failing: NodeSet::NONE,
-            have_failed: NodeSet::NONE,
-            refused: NodeSet::NONE,
+            troubles: DiskTroubles::default(),
             applied: vec![BTreeMap::new(); servers],
             served: nothing.clone(),
             traffic: Vec::new(),
@@ -421,7 +414,7 @@ impl Watcher {
             violation.into_iter().for_each(|violation| self.violate(violation));
         }
         if let Err(why) = outcome
-            && !self.damaged.contains(node)
+            && !self.troubles.damaged().contains(node)
         {
             let detail = format!("if the power failed now, the disk of {node} could not be read: {why}");
             self.violate(crate::oracle::recovery_violated(detail, stamp));
@@ -432,21 +425,19 @@ impl Watcher {
         self.applied[node.slot()].clear();
         self.moved[node.slot()].clear();
         let was_pending = std::mem::take(&mut self.pending[node.slot()]) || view.has_pending(node);
-        self.refused.remove(node);
-        let boots = NodeSet::from(node);
-        self.have_failed = self.have_failed.minus(boots.minus(self.failing));
+        self.troubles.boots(node);
         // Where nothing was pending and no power failed, the disk is what was followed so far, byte for byte.
         // Otherwise it is read whole, and what was followed is held against that.
         let untouched = !was_pending && !self.power_failed.contains(node);
         self.power_failed.remove(node);
         let as_known = self.oracles.known_of(node).summary(node);
-        let expected = if untouched && !self.damaged.contains(node) {
+        let expected = if untouched && !self.troubles.damaged().contains(node) {
             Ok(as_known)
         } else {
             self.system.recover(node, &view.disk(node, Face::Current)).map(|found| found.summary())
         };
         // One that the plan has damaged must not start; the service reports that.
-        let damaged = self.damaged.contains(node) && expected.is_err();
+        let damaged = self.troubles.damaged().contains(node) && expected.is_err();
         let expected = if damaged { Ok(as_known) } else { expected };
         self.tell_of(stamp, node, &Fact::Booting { node, expected: &expected, was_pending });
     }

@@ -84,6 +84,17 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_from_which_it_is_about_to_be_cut_does_not_count() {
+        let mut story = Story::new(3, CommitQuorum);
+        story.enters(1, 1, Some(1));
+        story.leads(1, 1).unwrap();
+        story.holds(1, 1, 1, "a");
+        story.holds(2, 1, 1, "a");
+        story.says(2, Event::Truncated { from: Index(1) }).unwrap();
+        assert!(commit(&mut story, 1).unwrap_err().contains("1 of 3"), "its disk will follow its memory");
+    }
+
+    #[test]
     fn an_entry_of_an_older_term_is_not_committed_by_counting() {
         let mut story = Story::new(3, CommitQuorum);
         for server in 1..=3 {

@@ -413,21 +413,17 @@ impl Known {
 
     /// On how many durable images the entry of that term stands at `index`, snapshots included.
     pub fn durable_copies(&self, index: Index, term: Term, hash: u64) -> usize {
-        let holds = |log: &LogView| match log.get(index) {
-            Some(item) => item.term == term && item.hash == hash,
-            None => index <= log.base,
-        };
-        self.servers().filter(|(_, server)| holds(&server.durable.log)).count()
+        self.servers().filter(|(_, server)| server.durable.log.has(index, term, hash)).count()
     }
 
     /// The same without those that have cut it in their memory: it is as good as gone from their disks.
     pub fn lasting_copies(&self, index: Index, term: Term, hash: u64) -> usize {
-        let holds = |log: &LogView| match log.get(index) {
-            Some(item) => item.term == term && item.hash == hash,
-            None => index <= log.base,
+        let lasts = |server: &Server| {
+            let memory = server.memory.as_ref();
+            server.durable.log.has(index, term, hash)
+                && memory.is_none_or(|memory| memory.log.has(index, term, hash))
         };
-        let lasts = |server: &Server| server.memory.as_ref().is_none_or(|memory| holds(&memory.log));
-        self.servers().filter(|(_, server)| holds(&server.durable.log) && lasts(server)).count()
+        self.servers().filter(|(_, server)| lasts(server)).count()
     }
 
     /// Takes the fact in. Called after the invariants have looked at it with what was known before.

@@ -74,6 +74,11 @@ impl LogView {
         self.items.get(slot as usize).copied()
     }
 
+    /// Whether the entry of that term stands at `index`, as an entry or within what the snapshot covers.
+    pub fn has(&self, index: Index, term: Term, hash: u64) -> bool {
+        self.get(index).map_or(index <= self.base, |item| item.term == term && item.hash == hash)
+    }
+
     /// The term at `index`, known for the base too.
     pub fn term_at(&self, index: Index) -> Option<Term> {
         if index == self.base { Some(self.base_term) } else { self.get(index).map(|item| item.term) }

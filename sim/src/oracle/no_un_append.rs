@@ -131,8 +131,8 @@ mod tests {
         assert!(story.stores(2, DiskFact::Cut { from: Index(1) }).is_err());
     }
 
-    #[test]
-    fn who_is_behind_the_term_of_the_commit_may_follow_its_own_leader() {
+    /// Entry 1 of term 1, on all servers, of which the others have not heard since.
+    fn committed_in_term_3() -> Story<NoUnAppend> {
         let mut story = Story::new(3, NoUnAppend::default());
         for server in 1..=3 {
             story.enters(server, 1, None);
@@ -140,6 +140,12 @@ mod tests {
         }
         story.enters(1, 3, None);
         story.says(1, Event::Committed { index: Index(1) }).unwrap();
+        story
+    }
+
+    #[test]
+    fn who_is_behind_the_term_of_the_commit_may_follow_its_own_leader() {
+        let mut story = committed_in_term_3();
         story.enters(2, 2, None);
         assert_eq!(story.says(2, Event::Truncated { from: Index(1) }), Ok(()), "by the leader of term 2");
         story.enters(3, 3, None);
@@ -148,19 +154,44 @@ mod tests {
 
     #[test]
     fn what_it_cut_by_right_may_reach_its_disk_when_it_knows_better() {
-        let mut story = Story::new(3, NoUnAppend::default());
-        for server in 1..=3 {
-            story.enters(server, 1, None);
-            story.holds(server, 1, 1, "a");
-        }
-        story.enters(1, 3, None);
-        story.says(1, Event::Committed { index: Index(1) }).unwrap();
+        let mut story = committed_in_term_3();
         story.says(2, Event::Term { term: Term(2), vote: None }).unwrap();
         story.says(2, Event::Truncated { from: Index(1) }).unwrap();
         story.enters(2, 4, None);
         assert_eq!(story.stores(2, DiskFact::Cut { from: Index(1) }), Ok(()));
         story.stores(2, super::super::testing::entry(1, 1, "a")).unwrap();
         assert!(story.stores(2, DiskFact::Cut { from: Index(1) }).is_err(), "once");
+    }
+
+    #[test]
+    fn what_an_earlier_boot_has_decided_excuses_nothing() {
+        let mut story = committed_in_term_3();
+        story.says(2, Event::Term { term: Term(2), vote: None }).unwrap();
+        story.says(2, Event::Truncated { from: Index(1) }).unwrap();
+        story.tell(&Fact::Crashed { node: NodeId(2) }).unwrap();
+        story.boots(2);
+        story.enters(2, 4, None);
+        assert!(story.stores(2, DiskFact::Cut { from: Index(1) }).is_err());
+    }
+
+    /// The disk carries out what was decided in order, each by itself or several at once.
+    #[test]
+    fn a_deep_cut_does_not_stand_for_a_later_one() {
+        let mut story = Story::new(3, NoUnAppend::default());
+        for server in 1..=3 {
+            story.enters(server, 1, None);
+            (1..=3).for_each(|index| story.holds(server, index, 1, "a"));
+        }
+        story.enters(1, 4, None);
+        story.says(1, Event::Committed { index: Index(3) }).unwrap();
+        story.says(2, Event::Term { term: Term(2), vote: None }).unwrap();
+        story.says(2, Event::Truncated { from: Index(2) }).unwrap();
+        (2..=3).for_each(|index| story.says(2, super::super::testing::appended(index, 1, "a")).unwrap());
+        story.says(2, Event::Truncated { from: Index(3) }).unwrap();
+        story.enters(2, 5, None);
+        assert_eq!(story.stores(2, DiskFact::Cut { from: Index(2) }), Ok(()));
+        (2..=3).for_each(|index| story.stores(2, super::super::testing::entry(index, 1, "a")).unwrap());
+        assert_eq!(story.stores(2, DiskFact::Cut { from: Index(3) }), Ok(()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! one that takes up a folder of plans that was filled while there was no bug.
 
 use super::waits::median;
-use crate::campaign::{self, Found, Job, Listed, Options, Source};
+use crate::campaign::{self, Drawn, Found, Job, Listed, Options, Source, replay_command};
 use crate::guide::{Corpus, Guided};
 use crate::lab::{Record, run_plan};
 use crate::raft::BugCard;
@@ -48,7 +48,7 @@ pub struct Trial {
     pub bug: &'static str,
     /// See the type.
     pub seen: BTreeMap<Way, Vec<Option<u64>>>,
-    /// Plans that were red without the bug too: they are no fair ones, and a mistake of ours.
+    /// How to make runs again that are red without the bug too: their plans are no fair ones, and a mistake of ours.
     pub unfair: Vec<String>,
 }
 
@@ -68,13 +68,16 @@ pub fn grow(suites: &[Suite], suite: &Suite, runs: u64, dir: &Path, options: &Op
     let total = source.count();
     let results = campaign::conduct(&mut source, total, options, |_, _: &Found| {})?;
     if let Some((job, _)) = results.failures.first() {
-        return Err(Error::other(format!(
-            "without a bug, a run of {} is red: {}",
-            suite.name,
-            job.plan(suites).to_json()
-        )));
+        let again = kept_red(job)?;
+        return Err(Error::other(format!("a run of {} is red without any bug: {again}", suite.name)));
     }
     source.finish().map(drop)
+}
+
+/// The command that makes a red run again, its plan being written down if no seed draws it.
+fn kept_red(job: &Job) -> Result<String> {
+    job.drawn.as_ref().map_or(Ok(()), Drawn::write)?;
+    Ok(replay_command("shardlab", job))
 }
 
 /// Seeds that no hunt has.
@@ -97,7 +100,8 @@ pub fn hunted(
     for nth in 0..budget.hunts {
         let seeds = nth * budget.runs..(nth + 1) * budget.runs;
         for way in Way::ALL {
-            let dir = scratch.join("corpus");
+            // Plans that are red stay: a folder for each hunt.
+            let dir = scratch.join(format!("{}-{nth}-{way:?}", bug.name));
             fresh_dir(&dir)?;
             if way == Way::Grown {
                 for plan in Corpus::open(grown)?.plans()? {
@@ -150,7 +154,8 @@ impl Trial {
         let Some((job, _)) = results.failures.first() else { return Ok(None) };
         let plan = crate::plan::Plan { bug: None, ..job.plan(suites) };
         if run_plan(&suite.system, &plan, Record::Nothing).violation().is_some() {
-            self.unfair.push(plan.to_json());
+            let sound = |drawn: &Drawn| Drawn { plan: Box::new(plan.clone()), ..drawn.clone() };
+            self.unfair.push(kept_red(&Job { bug: None, drawn: job.drawn.as_ref().map(sound), ..job.clone() })?);
             return Ok(None);
         }
         // What a folder holds is run first, beyond the seeds; it is to cost as much as other runs do.
