@@ -22,13 +22,15 @@ const MADE_FOR: &[MadeFor] = &[
     ("leader-hunter", common::raft, "match-guess-on-election", 10),
     ("double-vote", common::raft, "vote-not-durable", 10),
     ("stint-bouncer", common::raft, "match-from-current-log", 10),
+    ("companion", common::raft, "stale-append-reply-accepted", 40),
+    ("amnesiac", common::raft, "stale-round-confirms-reads", 40),
     ("divergence", common::raft, "commit-unclamped", 10),
     ("laggard", common::raft, "stale-install-rolls-back", 10),
     ("topologies", common::raft, "vote-ignores-log", 20),
     ("quiesce", common::raft, "snapshot-never-sent-when-idle", 40),
     ("power-fail", common::raft, "no-fsync", 10),
     ("config-storm", common::shardkv, "mutual-pull-deadlock", 20),
-    ("lease-skew", common::kvraft, "local-read", 40),
+    ("lease-skew", common::kvraft, "lease-from-receipt", 40),
 ];
 
 #[test]

@@ -26,6 +26,12 @@ pub trait KvSystem: Send + Sync {
         None
     }
 
+    /// The same of a query of which a server has said that it refused it ([`crate::raft::Done::RefusedRead`]), if it is of one key.
+    fn explain_read(&self, group: u32, query: &[u8]) -> Option<Call> {
+        let _ = (group, query);
+        None
+    }
+
     /// The shard of a key, of those who move shards between groups. They say what becomes of shards as they apply it
     /// ([`labrpc::Event::Shard`]): else nobody has any. `None`: each group is a store by itself.
     fn shard_of(&self, knobs: &Knobs, key: &[u8]) -> Option<u32> {

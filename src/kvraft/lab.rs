@@ -51,7 +51,7 @@ fn directed(bug: Bug) -> Option<(&'static str, &'static str)> {
         Bug::DedupNotInSnapshot => ("kv-many-small-snapshots", "snapshot-honest"),
         Bug::ReplyByIndexOnly => ("kv-writes-at-a-deposed-leader", "ack-honest"),
         Bug::AckOnAppend => ("kv-write-at-an-isolated-leader", "ack-honest"),
-        Bug::EachRetryIsLogged => ("kv-retries-at-a-slow-leader", "progress"),
+        Bug::EachRetryIsLogged => ("kv-retries-at-a-slow-leader", "retry-storm"),
         Bug::LocalRead => ("kv-read-at-a-deposed-leader", "ack-honest"),
         Bug::ReadIndexBeforeTermCommit => ("kv-read-at-a-leader-that-does-not-know", "ack-honest"),
         Bug::LeaseFromReceipt => ("kv-read-under-a-late-lease", "ack-honest"),

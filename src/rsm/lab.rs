@@ -173,6 +173,8 @@ fn observer(tell: Tell) -> Observer {
         Observation::Applied { index, term, command, executed, digest } => {
             tell.say(Done::Applied { index, term: Some(term), command, executed, digest });
         }
+        Observation::Refused { index, command } => tell.say(Done::Refused { index, command }),
+        Observation::RefusedRead { index, query } => tell.say(Done::RefusedRead { index, query }),
         Observation::Restored { index, digest } => tell.say(Done::Restored { index, digest }),
         Observation::Snapshot { .. } => {}
     })

@@ -72,6 +72,11 @@ pub trait StateMachine: Debug + Send + Sized + 'static {
     /// Answers, and changes nothing.
     fn query(&self, query: &Self::Query) -> Self::Answer;
 
+    /// Whether that is no answer, but that it cannot be had here.
+    fn is_refusal(_answer: &Self::Answer) -> bool {
+        false
+    }
+
     /// Whether an answer from this state does no harm however old it is: because it is the same in every state that can give it.
     /// Then any server answers at once, without asking the others whether it still leads.
     fn is_settled(&self, _query: &Self::Query) -> bool {

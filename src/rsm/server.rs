@@ -12,6 +12,7 @@ use super::digest;
 use super::errands::{self, Errands};
 use super::machine::{StateMachine, TooLarge};
 use super::message::{Request, Response};
+use super::observation::{Observation, Observer};
 use super::replica::{LogCommand, Replica};
 use super::sessions::Outcome;
 use crate::raft::{self, Asked, Delivery, Entry, EntryId, Index, Node, Payload, Term, Unavailable};
@@ -24,41 +25,6 @@ use std::task::{Context, Poll};
 
 /// What an entry takes in the log besides its command, roughly.
 const ENTRY_OVERHEAD: u64 = 24;
-
-/// Something that the replica of a server has done, for those who watch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Observation<'a> {
-    /// It has applied an entry.
-    Applied {
-        /// Where the entry stands.
-        index: Index,
-        /// Its term.
-        term: Term,
-        /// Its bytes; none for an entry that Raft made for itself.
-        command: Option<&'a Bytes>,
-        /// Whether a client's command was executed now: not if it had been before, or never is.
-        executed: bool,
-        /// The digest of the state after it.
-        digest: u64,
-    },
-    /// It has taken over the state of a snapshot: at boot, or from a leader.
-    Restored {
-        /// The last entry that the snapshot covers.
-        index: Index,
-        /// The digest of the state.
-        digest: u64,
-    },
-    /// It has made a snapshot of its state.
-    Snapshot {
-        /// The last entry that it covers.
-        index: Index,
-        /// The bytes.
-        content: &'a Bytes,
-    },
-}
-
-/// Who watches a replica. Called in order, at the moment it happens, and before any client hears of it.
-pub type Observer = Box<dyn FnMut(Observation<'_>) + Send>;
 
 /// A running server of a service. Clones are the same server.
 #[derive(Clone)]
@@ -228,6 +194,9 @@ impl<M: StateMachine> Driver<M> {
                     if let Err(refused) = M::admit(&command) {
                         self.respond(&request, Response::TooLarge(refused));
                     } else if let Some(outcome) = self.replica.recall(session, seq, &command, self.node.state().1) {
+                        if matches!(outcome, Outcome::Refused(_)) && self.observer.is_some() {
+                            self.observe_refusal(&LogCommand::Operate { session, seq, command });
+                        }
                         self.respond(&request, self.response(&outcome));
                     } else {
                         let name = Name::Operate(session, seq);
@@ -390,6 +359,9 @@ impl<M: StateMachine> Driver<M> {
             executed: matches!(outcome, Outcome::Done(at, _) if at == id.index),
             digest: replica.digest(),
         });
+        if let (Some(command), Outcome::Refused(_)) = (command, &outcome) {
+            self.observe(|_| Observation::Refused { index: id.index, command });
+        }
         self.log_bytes += payload.size() as u64 + ENTRY_OVERHEAD;
         self.answer_up_to(id.index, |term| term == id.term, &outcome);
         self.snapshot_if_due(id.index);
@@ -420,6 +392,11 @@ impl<M: StateMachine> Driver<M> {
         if let Some(observer) = &mut self.observer {
             observer(what(&self.replica));
         }
+    }
+
+    fn observe_refusal(&mut self, command: &LogCommand<M::Command>) {
+        let command = Bytes::from(labgob::encode(command).expect("it was decoded a moment ago"));
+        self.observe(|replica| Observation::Refused { index: replica.applied(), command: &command });
     }
 
     // --- reads
@@ -521,10 +498,15 @@ impl<M: StateMachine> Driver<M> {
     }
 
     /// Answers queries from the state as it is.
-    fn read(&self, readers: Vec<(labrpc::Request, M::Query)>) {
+    fn read(&mut self, readers: Vec<(labrpc::Request, M::Query)>) {
         let index = self.replica.applied();
         for (request, query) in readers {
-            self.respond(&request, Response::Read { index, answer: self.replica.query(&query) });
+            let answer = self.replica.query(&query);
+            if M::is_refusal(&answer) && self.observer.is_some() {
+                let query = Bytes::from(labgob::encode(&query).expect("it was decoded a moment ago"));
+                self.observe(|_| Observation::RefusedRead { index, query: &query });
+            }
+            self.respond(&request, Response::Read { index, answer });
         }
     }
 

@@ -4,7 +4,7 @@
 use super::bugs::Bug;
 use super::clerk::Clerk;
 use super::errands::Timing;
-use super::operation::Command;
+use super::operation::{Command, Query};
 use super::server::{Config, KINDS, MIGRATION_KINDS, Server, digest_of_snapshot};
 use super::settings::Settings;
 use crate::kvraft::lab::{call, command, written};
@@ -97,7 +97,7 @@ fn directed(bug: Bug) -> (&'static str, &'static str) {
         Bug::MigrationTaskLost => ("shard-restart-while-it-waits", "convergence"),
         Bug::ServeAfterHandoff => ("shard-write-behind-a-configuration", "ack-honest"),
         Bug::StaleDelete => ("shard-back-before-the-deletion", "ack-honest"),
-        Bug::StopTheWorld => ("shard-unaffected", "progress"),
+        Bug::StopTheWorld => ("shard-unaffected", "shard-available"),
     }
 }
 
@@ -128,6 +128,13 @@ impl KvSystem for ShardlabShards {
             Ok(LogCommand::Operate { session, seq, command: Command::Client(command) }) => {
                 Some(Entry { by: [session.0, seq], call: call(command) })
             }
+            _ => None,
+        }
+    }
+
+    fn explain_read(&self, group: u32, bytes: &[u8]) -> Option<Call> {
+        match labgob::decode(bytes) {
+            Ok(Query::Get { key }) if group != MASTER => Some(Call::Get { key }),
             _ => None,
         }
     }

@@ -457,6 +457,10 @@ impl StateMachine for ShardKv {
         }
     }
 
+    fn is_refusal(answer: &Answer) -> bool {
+        matches!(answer, Answer::NotReady { .. } | Answer::WrongGroup { .. })
+    }
+
     /// What is frozen stays as it is for as long as it is there.
     fn is_settled(&self, query: &Query) -> bool {
         matches!(query, Query::Pull { shard, config, .. } if self.frozen.table().contains_key(&(*shard, *config)))

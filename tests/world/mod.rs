@@ -146,6 +146,9 @@ impl<S: Service> Cluster<S> {
                                 (seen.index, seen.digest) = (index, digest);
                                 seen.restores += 1;
                             }
+                            Observation::Refused { index, .. } | Observation::RefusedRead { index, .. } => {
+                                assert_eq!(index, seen.index)
+                            }
                             Observation::Snapshot { index, content } => {
                                 assert_eq!(index, seen.index);
                                 let digest = S::digest_of_snapshot(content);

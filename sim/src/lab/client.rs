@@ -2,7 +2,8 @@
 
 use super::control::{Shared, changed, within};
 use super::service::command;
-use super::watcher::{Interest, Watcher, what};
+use super::watcher::{Interest, Watcher};
+use super::what;
 use crate::oracle::hash_of_command;
 use crate::plan::{Client, Op};
 use labrpc::sim::{Lab, NodeSet};

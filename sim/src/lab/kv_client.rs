@@ -2,7 +2,8 @@
 //! are told becomes the history.
 
 use super::control::Shared;
-use super::watcher::{Watcher, what};
+use super::watcher::Watcher;
+use super::what;
 use crate::history::{Call, Expect, Reply};
 use crate::kv::{ClerkSetup, KvClerk, Lost, Told};
 use crate::plan::{Client, KvOp, Op};

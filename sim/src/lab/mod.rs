@@ -18,6 +18,7 @@ mod script;
 mod service;
 mod triggers;
 mod watcher;
+mod what;
 mod words;
 
 pub use render::{Detail, Line};

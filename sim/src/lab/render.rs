@@ -200,9 +200,10 @@ fn disk(act: DiskAct, file: &str, bytes: u64) -> String {
 }
 
 fn service(what: &str, [first, second, ..]: [u64; 4]) -> String {
-    use super::watcher::what;
+    use super::what;
     match what {
         what::APPLY | what::APPLY_OWN => format!("applies #{first}"),
+        what::REFUSE => format!("refuses it in the state behind #{first}"),
         what::RESTORE => format!("restores the snapshot of #{first}"),
         what::ACK => format!("a client is told that #{second} is committed"),
         what::READ => format!("a client may read as of #{first}"),

@@ -4,7 +4,8 @@
 //! reports both. Its state is small enough to be compared at every step.
 
 use super::control::Shared;
-use super::watcher::{Watcher, refusal, what};
+use super::watcher::{Watcher, refusal};
+use super::what;
 use crate::oracle::{EMPTY_DIGEST, ServiceSnapshot, extend_digest, hash_of, hash_of_command};
 use crate::raft::{ApplyMsg, Booted, Done, PeerSetup, RaftPeer, Tell};
 use bytes::Bytes;
@@ -57,6 +58,14 @@ fn listener(env: &Env, lab: &Lab) -> Tell {
             lab.with_hook(|watcher: &mut Watcher| watcher.executes(command.cloned(), executed));
             let hash = command.map_or_else(|| hash_of(&Content::Noop), |command| hash_of_command(command));
             lab.report_from(&env, what::APPLY_OWN, [index.0, told(term), hash, digest]);
+        }
+        Done::Refused { index, command } => {
+            lab.with_hook(|watcher: &mut Watcher| watcher.refuses(env.id(), command, false));
+            lab.report_from(&env, what::REFUSE, [index.0, hash_of_command(command), 0, 0]);
+        }
+        Done::RefusedRead { index, query } => {
+            lab.with_hook(|watcher: &mut Watcher| watcher.refuses(env.id(), query, true));
+            lab.report_from(&env, what::REFUSE, [index.0, hash_of_command(query), 0, 0]);
         }
         Done::Restored { index, digest } => {
             // The laboratory goes on from what is committed there.

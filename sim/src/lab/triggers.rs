@@ -1,7 +1,8 @@
 //! Triggers at work: the watcher sees their cues, and the laboratory's hands answer them.
 
 use super::control::Control;
-use super::watcher::{Watcher, what};
+use super::watcher::Watcher;
+use super::what;
 use crate::plan::{Cue, Plan, Reaction};
 use crate::raft::{Part, RaftSystem};
 use labrpc::sim::{NodeSet, Observed, Packet, Stamp};

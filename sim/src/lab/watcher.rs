@@ -5,6 +5,7 @@ use super::controller_watch::ControllerWatch;
 use super::disk_troubles::DiskTroubles;
 use super::render::{Line, Recorder, fault};
 use super::triggers::Triggers;
+use super::what;
 use super::words::{Asks, IsTold};
 use crate::history::{At, Call, History, OpId, Outcome};
 use crate::kv::{Lost, Place, Told};
@@ -19,31 +20,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
-
-/// What the service and the clients report.
-pub(super) mod what {
-    /// An entry was applied: index, term + 1 or 0, hash.
-    pub const APPLY: &str = "apply";
-    /// A server with a state machine of its own has applied an entry: the same, and the digest of its state.
-    pub const APPLY_OWN: &str = "apply own";
-    /// The state was replaced by a snapshot: index, digest.
-    pub const RESTORE: &str = "restore";
-    /// A server's own state after a snapshot: index, digest.
-    pub const STATE: &str = "state";
-    /// A client of a key/value service begins an operation: client, which of its operations, a digest of what it asks.
-    pub const INVOKE: &str = "invoke";
-    /// And is done with it: client, which of its operations, how, a digest of what it is told.
-    pub const RETURN: &str = "return";
-    /// A client asks a shard controller for something: as whom, which of its operations, a digest of that.
-    pub const CONFIGURE: &str = "configure";
-    /// And is answered: the same, and whether it is known what became of it.
-    pub const CONFIGURED: &str = "configured";
-    /// A client was told that its command is committed: hash, index, which group's, from 0.
-    pub const ACK: &str = "ack";
-    /// A client was told an index to read at: index, highest index applied anywhere in the group before it asked, what is
-    /// applied now where it reads, and which group's they are, from 0.
-    pub const READ: &str = "read";
-}
 
 /// Messages and bytes of one kind.
 #[derive(Clone, Copy, Debug, Default)]
@@ -109,6 +85,8 @@ pub(super) struct Watcher {
     pub triggers: Triggers,
     /// What a server is about to report that it has executed, and the last entry of each group of which that is known.
     executed: Option<(Bytes, bool)>,
+    /// What a server is about to report that it refuses.
+    refused: Option<Call>,
     known_to: Vec<Index>,
     /// What each server has said of shards since it last reported its state: the next entry that it reports has done that.
     moved: Vec<Vec<(u32, u64, ShardChange)>>,
@@ -149,6 +127,7 @@ impl Watcher {
             service: ServiceMarks::default(),
             triggers: Triggers::new(plan, &*system),
             executed: None,
+            refused: None,
             known_to: nothing,
             moved: vec![Vec::new(); servers],
             disturbed: Time::ZERO,
@@ -196,6 +175,20 @@ impl Watcher {
     /// A server is about to report its state, and with what it has applied just now; whether it has executed that.
     pub fn executes(&mut self, command: Option<Bytes>, executed: bool) {
         self.executed = command.map(|command| (command, executed));
+    }
+
+    /// A server is about to report that it refuses a command, or a query.
+    pub fn refuses(&mut self, node: NodeId, asked: &[u8], reads: bool) {
+        let (Some(group), Some(kv)) = (self.oracles.group_of(node), self.system.kv()) else { return };
+        let Place { group, .. } = group.place(Index(0));
+        self.refused =
+            if reads { kv.explain_read(group, asked) } else { kv.explain(group, asked).map(|entry| entry.call) };
+    }
+
+    fn refused(&mut self, stamp: Stamp, group: GroupAt, index: Index) {
+        let Some(call) = self.refused.take() else { return };
+        let violation = self.oracles.refuses(stamp, group, index, &call);
+        violation.into_iter().for_each(|violation| self.violate(violation));
     }
 
     /// How often each mark was reached.
@@ -464,6 +457,7 @@ impl Watcher {
             (what::STATE, Some((node, group))) => {
                 self.state(stamp, group, node, Index(first), second);
             }
+            (what::REFUSE, Some((_, group))) => self.refused(stamp, group, Index(first)),
             (what::INVOKE, _) => self.invoked(stamp, first as u32),
             (what::RETURN, _) => self.returned(stamp, first as u32),
             (what::CONFIGURE, _) => self.controller.asked(first as u32),

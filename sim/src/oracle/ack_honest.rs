@@ -117,6 +117,12 @@ impl AckHonest {
         self.by.contains_key(&(apart, *by))
     }
 
+    /// Whether a group has the shard that an operation is about, behind that entry of its log.
+    pub fn has_shard_of(&self, place: Place, call: &Call) -> bool {
+        let id = self.store_of(call.key(), place.group);
+        matches!(id, StoreId::Shard(_)) && self.stores.get(&id).is_some_and(|store| store.point(place).is_some())
+    }
+
     /// An operation is executed. Told once for each entry, of the first server that comes there, in order.
     pub fn executes(&mut self, place: Place, Entry { by, call }: &Entry) -> Verdict {
         let id = self.store_of(call.key(), place.group);

@@ -183,6 +183,21 @@ fn a_shard_is_read_where_it_is_with_all_that_it_held() {
     assert_eq!(service.told_in(6, &get("l"), NOTHING, 2, 9), Ok(()), "of the other shard nobody was told anything");
 }
 
+/// What it is refused for must not be that the group does not have it, behind the entry at which it was asked.
+#[test]
+fn a_group_has_a_shard_from_when_it_came_until_it_went() {
+    let mut service = Service::sharded();
+    service.goes(0, (2, 10), (3, 4));
+    let has = |group, index, key| service.check.has_shard_of(place(group, index), &get(key));
+    assert_eq!([1, 9, 10, 11].map(|index| has(2, index, "k")), [true, true, false, false]);
+    assert_eq!([3, 4, 5].map(|index| has(3, index, "k")), [false, true, true]);
+    assert_eq!([has(2, 11, "l"), has(3, 11, "l"), has(1, 1, "k")], [true, false, false]);
+    assert!(
+        !Service::new().check.has_shard_of(place(1, 1), &get("k")),
+        "where nothing moves there is nothing to say"
+    );
+}
+
 #[test]
 fn what_moves_is_executed_once_wherever_it_is() {
     let mut service = Service::sharded();

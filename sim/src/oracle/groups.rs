@@ -132,7 +132,7 @@ impl Oracles {
             threshold: plan.knobs.snapshot_bytes.map_or(0, u64::from),
             answers: explains.then(|| AckHonest::new(plan.groups, Box::new(shard_of))),
             unexplained: has_clients && wanted && !explains,
-            groups: (1..=plan.groups).map(|group| Oracle::new(plan, group, &**system)).collect(),
+            groups: (1..=plan.groups).map(|group| Oracle::new(plan, group, system)).collect(),
             counts: Counts { servers: plan.servers, groups: vec![Count::default(); plan.groups as usize] },
             clients: plan.clients.iter().filter(|client| client.is_kv()).count() as u32,
             stamp: Stamp { at: Time::ZERO, nth: 0 },
@@ -226,6 +226,17 @@ impl Oracles {
     /// Whether a client's operation that is in a log was executed.
     pub fn has_executed(&self, group: GroupAt, index: Index, entry: &Entry) -> bool {
         self.answers.as_ref().is_some_and(|answers| answers.has_executed(group.place(index), entry))
+    }
+
+    /// A server refuses to execute a client's operation in the state behind that entry.
+    pub fn refuses(&self, stamp: Stamp, group: GroupAt, index: Index, call: &Call) -> Option<Violation> {
+        let place = group.place(index);
+        self.answers.as_ref().filter(|answers| answers.has_shard_of(place, call))?;
+        let detail = format!(
+            "an operation on \"{}\" is refused behind {index}, where the group has its shard",
+            call.key().escape_ascii()
+        );
+        Some(self.named(group.0, violated("shard-available", detail, stamp)))
     }
 
     /// A client of a key/value service asks for something.

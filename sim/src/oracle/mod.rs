@@ -32,6 +32,7 @@ mod recovery;
 mod reference;
 mod replication_match;
 mod resources;
+mod retry_storm;
 mod service_marks;
 mod snapshot_honest;
 mod state_digest;
@@ -54,6 +55,7 @@ use crate::plan::Plan;
 use crate::raft::RaftSystem;
 use labrpc::sim::Stamp;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What an invariant is about.
 #[derive(Debug)]
@@ -251,6 +253,15 @@ pub const DEMANDS: &[Card] = &[
         needs: Needs::Nothing,
     },
     Card {
+        id: "shard-available",
+        property: "A group executes what is asked of a shard that it has, whatever else it waits for",
+        source: "the course, part 4B, challenge 2: shards that a change does not affect go on being served",
+        lesson: "A configuration changes shards one by one. Whether an operation can be executed is a question about its own shard;                  a state of the group as a whole is nearly always too coarse an answer.",
+        watches: &[],
+        when: When::After,
+        needs: Needs::Nothing,
+    },
+    Card {
         id: "undecided",
         property: "The checker of linearizability decides every history",
         source: "the laboratory: what is not decided is not a pass",
@@ -289,7 +300,7 @@ pub const DEMANDS: &[Card] = &[
 ];
 
 /// All invariants for a plan, those left out that it mutes.
-fn invariants(plan: &Plan) -> Vec<Box<dyn Invariant>> {
+fn invariants(plan: &Plan, is_operation: retry_storm::IsOperation) -> Vec<Box<dyn Invariant>> {
     let all: Vec<Box<dyn Invariant>> = vec![
         Box::new(election_safety::ElectionSafety::default()),
         Box::new(vote_once::VoteOnce::default()),
@@ -313,6 +324,7 @@ fn invariants(plan: &Plan) -> Vec<Box<dyn Invariant>> {
         Box::new(read_index::ReadIndex),
         Box::new(message_immutable::MessageImmutable),
         Box::new(resources::Resources::new(plan)),
+        Box::new(retry_storm::RetryStorm::new(is_operation)),
     ];
     all.into_iter().filter(|invariant| !plan.mute.iter().any(|mute| mute == invariant.card().id)).collect()
 }
@@ -323,7 +335,7 @@ static ACROSS: [&Card; 1] = [&ack_honest::CARD];
 /// The cards of all checks: invariants first, then demands.
 pub fn cards() -> Vec<&'static Card> {
     let plan = Plan::default();
-    let invariants = invariants(&plan);
+    let invariants = invariants(&plan, Box::new(|_| false));
     invariants.iter().map(|invariant| invariant.card()).chain(ACROSS).chain(DEMANDS).collect()
 }
 
@@ -346,8 +358,10 @@ pub struct Oracle {
 
 impl Oracle {
     /// The oracle for one group, from 1, in one run of that system.
-    pub fn new(plan: &Plan, group: u32, system: &dyn RaftSystem) -> Oracle {
-        let invariants = invariants(plan);
+    pub fn new(plan: &Plan, group: u32, system: &Arc<dyn RaftSystem>) -> Oracle {
+        let of_service = system.clone();
+        let is_operation = move |command: &[u8]| of_service.kv()?.explain(group, command).map(drop);
+        let invariants = invariants(plan, Box::new(move |command| is_operation(command).is_some()));
         let (mut before, mut after): ([Vec<usize>; Sort::COUNT], [Vec<usize>; Sort::COUNT]) = Default::default();
         for (at, invariant) in invariants.iter().enumerate() {
             for sort in invariant.card().watches {

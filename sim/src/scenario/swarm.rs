@@ -11,7 +11,7 @@ use super::raft::{Draw, chaos};
 use super::shard::idle;
 use super::{Group, Scenario, Suite};
 use crate::plan::{Act, Fault, KvOp, Plan, ReadMode, Selector};
-use labrpc::sim::{DiskWeather, NetWeather, Span};
+use labrpc::sim::{DiskWeather, NetWeather, Span, Spread};
 
 /// Of a Raft.
 pub const RAFT: &[Scenario] =
@@ -37,7 +37,7 @@ fn raft(draw: &mut Draw) -> Plan {
     if draw.abilities.snapshots && draw.rng.chance(600_000) {
         plan.knobs = plan.knobs.draw_snapshots(&mut draw.rng);
     }
-    let clients = draw.rng.within(5..=7) as u32;
+    let clients = draw.rng.within(5..=6) as u32;
     plan.clients = chaos::load(draw, clients, OPS, PAUSE, Selector::All);
     plan.clients.extend(chaos::load(draw, 1, OPS, PAUSE, Selector::s(1)));
     let clients = plan.clients.len();
@@ -95,7 +95,7 @@ fn work(draw: &mut Draw, plan: &mut Plan, before: usize) {
     let keys = if plan.groups > 1 { 20 } else { *draw.rng.pick(&[1, 3, 3, 6]) };
     let wave = *draw.rng.pick(&[1, 1, 5, 20]);
     let pause = Span(PAUSE.0 * wave);
-    let clients = draw.rng.within(5..=8) as u32;
+    let clients = draw.rng.within(5..=6) as u32;
     let load = Load { keys, mix, pause, wave, ..Load::of(clients, OPS) };
     plan.clients.extend(load.draw(draw, before + 1));
     let mut pinned = 0;
@@ -169,9 +169,39 @@ fn faults(draw: &mut Draw, mut plan: Plan, on: &[On]) -> Plan {
         busy_servers(draw, &mut plan);
         say(&mut plan, "faults: servers that take their time".into());
     }
+    // What keeps a state of its own applies entries as it pleases.
+    if !draw.abilities.own_state && draw.rng.chance(300_000) {
+        slow_services(draw, &mut plan);
+        say(&mut plan, "faults: services that are slow".into());
+    }
     plan.sleep(LASTS);
     plan.finale.core = Some(plan.majority_of_each());
     plan
+}
+
+/// Now and then a service takes longer to apply entries than they take to come, and snapshots overtake it.
+fn slow_services(draw: &mut Draw, plan: &mut Plan) {
+    let mut at = draw.rng.within(100_000..=3_000_000);
+    while at < LASTS.0.as_micros() as u64 {
+        let who = draw.rng.pick(&[Selector::Followers.any(1), Selector::All.any(1), Selector::Leader]).clone();
+        let lag = Spread::of(Span::millis(10), Span::millis(draw.rng.within(20..=200)));
+        let mut fast = at + draw.rng.within(500_000..=4_000_000);
+        let name = format!("slow {}", plan.faults.len());
+        let slow = Selector::bound(&name);
+        plan.faults.push(Fault { at: Span::micros(at), act: Act::Bind { name, who } });
+        plan.faults.push(Fault { at: Span::micros(at), act: Act::SlowService { who: slow.clone(), lag } });
+        if draw.rng.chance(500_000) {
+            // It has some to apply when it is cut off, and still when it is back and is sent a snapshot.
+            let leaves = at + draw.rng.within(100_000..=1_000_000);
+            let back = leaves + draw.rng.within(300_000..=1_500_000);
+            plan.faults.push(Fault { at: Span::micros(leaves), act: Act::Disconnect(slow.clone()) });
+            plan.faults.push(Fault { at: Span::micros(back), act: Act::Connect(slow) });
+            fast = fast.max(back + 500_000);
+        }
+        let act = Act::SlowService { who: Selector::All, lag: Spread::ZERO };
+        plan.faults.push(Fault { at: Span::micros(fast), act });
+        at = fast + draw.rng.within(100_000..=2_000_000);
+    }
 }
 
 /// Now and then a disk fails or is full. Its server stops, and starts again when the disk is well.

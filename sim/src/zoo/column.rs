@@ -31,7 +31,7 @@ const ENDS_THE_RUN: [&str; 2] = ["panic", "stuck"];
 pub enum Column {
     /// The course's scenarios, and checks from outside.
     Usual,
-    /// Everything but the directed scenarios.
+    /// The swarm, in which all faults and nemeses are that there are, and all checks.
     Whole,
 }
 
@@ -51,7 +51,7 @@ impl Column {
     pub fn scenarios(self, suite: &Suite) -> Vec<&'static str> {
         let is_in = |group: Group| match self {
             Column::Usual => group == Group::Usual,
-            Column::Whole => group != Group::Directed,
+            Column::Whole => group == Group::Swarm,
         };
         let chosen = suite.scenarios.iter().filter(|scenario| is_in(scenario.group));
         let mut names: Vec<&'static str> = chosen.map(|scenario| scenario.name).collect();

@@ -1,8 +1,8 @@
 //! The zoo: how well the laboratory sees the bugs that are planted in its systems.
 //!
 //! Each bug is looked for twice. Once in the course's own scenarios, with the checks alone that look at what clients and
-//! services see: that is what the course's own tests could find. And once with everything that there is, but for the
-//! scenarios that are made for one bug each. A run that is red counts when the same run without the bug is green.
+//! services see: that is what the course's own tests could find. And once as `hunt` does it, with all faults, nemeses and
+//! checks that there are. A run that is red counts when the same run without the bug is green.
 
 mod cache;
 mod column;

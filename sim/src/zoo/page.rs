@@ -168,13 +168,14 @@ pub fn page(rows: &[Row], caps: &Caps, command: &str) -> String {
 How well the laboratory sees the bugs that are planted in its systems. This page is made, not written: `{command}`.
 
 Each bug is looked for twice. In *the course's scenarios*, with the checks alone that look at what clients are told and services
-are given: {checks}. That is about what the course's own tests could find. And in *the whole laboratory*: all
-scenarios but those that are made for one planted bug each, and all checks. A run is one seed of one scenario; runs go through a
-column's scenarios in an order that is fixed and says nothing about the bug, one seed of each after the other.
+are given: {checks}. That is about what the course's own tests could find. And in *the whole laboratory*: what
+`hunt` does, in which each seed draws what happens, with all checks. A run is one seed of one scenario; where there are several
+scenarios, runs go through them in an order that is fixed and says nothing about the bug, one seed of each after the other.
 
 A bug is looked for until {detections} of its runs have seen it, with at most {usual} in the course's scenarios, and in the whole laboratory
 {easy} for an easy bug, {medium} for a medium one and {hard} for a hard one. The classes are estimates from before the bugs were
-planted, where there were any, and were never set by what was measured: easy is within 20 runs, medium within 500, hard within 5,000.
+planted, where there were any, and were never set by what was measured: for random faults of all kinds in clusters of three to five
+with several clients, easy is within 20 runs, medium within 500, hard within 5,000.
 
 A cell says in how many runs of how many it was seen, the share with its 95 % interval (exact, after Clopper and Pearson; since the
 search stops with a detection, the share is a little high where they are few), after how many runs in the middle, how much simulated time went by for each

@@ -35,6 +35,13 @@ pub const NEMESIS: Nemesis = Nemesis {
             500_000,
             [(soon, crash(it(), power)), (FAST, Act::Restart(it()))],
         );
+        // What is answered to one candidacy comes in the next one.
+        if draw.rng.chance(700_000) {
+            let until = Spread::of(Span::millis(100), Span::millis(draw.rng.within(160..=350)));
+            let old = rule("old answers", Part::VoteReply, Selector::All, it(), What::Hold);
+            let then = [(NOW, old), (until, release("old answers")), (NOW, unrule("old answers"))];
+            plan.whenever(Cue::Candidate, Span::ZERO, 600_000, then);
+        }
         // And whoever wins is not left alone for long, so that there are more elections.
         let while_ = Spread::millis(200, 2_000);
         let away = [(while_, Act::Disconnect(it())), (Spread::millis(200, 800), Act::Connect(it()))];

@@ -3,6 +3,8 @@
 //!
 //! Each is a page, and says at its head which mistake it exists for. The swarm ([`super::swarm`]) draws some of them for each seed.
 
+mod amnesiac;
+mod companion;
 mod config_storm;
 mod crash_on_effect;
 mod divergence;
@@ -54,6 +56,8 @@ pub const ALL: &[Nemesis] = &[
     leader_hunter::NEMESIS,
     double_vote::NEMESIS,
     stint_bouncer::NEMESIS,
+    companion::NEMESIS,
+    amnesiac::NEMESIS,
     divergence::NEMESIS,
     laggard::NEMESIS,
     topologies::NEMESIS,
@@ -99,6 +103,22 @@ fn unrule(name: &str) -> Act {
 /// Delivers what a rule holds.
 fn release(name: &str) -> Act {
     Act::Release(name.into())
+}
+
+/// Somebody else is to lead, now and then: what waits for a new leader would wait for ever in a calm cluster.
+fn change_leaders(draw: &mut Draw, plan: &mut Plan, lasts: Span) {
+    for at in draw.moments(lasts, Spread::millis(1_500, 5_000)) {
+        plan.at(at, Act::Transfer { to: Selector::Followers.any(1) });
+    }
+}
+
+/// A log that is compacted all the time.
+fn frequent_snapshots(draw: &mut Draw, plan: &mut Plan) {
+    if draw.abilities.own_state {
+        plan.knobs.snapshot_bytes = Some(*draw.rng.pick(&[200, 500, 1_000]));
+    } else {
+        plan.knobs = plan.knobs.clone().draw_snapshots(&mut draw.rng);
+    }
 }
 
 impl Draw {

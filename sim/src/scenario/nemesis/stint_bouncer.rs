@@ -2,7 +2,7 @@
 //!
 //! For: answers that are believed without asking to which term, or to which message, they are the answer.
 
-use super::{NOW, Nemesis, On, it, release, rule, unrule};
+use super::{NOW, Nemesis, On, change_leaders, it, release, rule, unrule};
 use crate::plan::{Act, Cue, Selector, What};
 use crate::raft::Part;
 use labrpc::sim::{Span, Spread};
@@ -12,7 +12,8 @@ pub const NEMESIS: Nemesis = Nemesis {
     about: "leadership comes and goes, and answers of an earlier stint come in a later one",
     on: On::Raft,
     aims: true,
-    set: |draw, plan, _| {
+    set: |draw, plan, lasts| {
+        change_leaders(draw, plan, lasts);
         let parts = [Part::AppendReply, Part::AppendReply, Part::VoteReply, Part::InstallReply, Part::Append];
         let part = *draw.rng.pick(&parts);
         // A request is late at those whom it was for, an answer at whoever asked.
