@@ -6,6 +6,7 @@ mod common;
 use sim::campaign::{Job, Next, Shard, Source};
 use sim::guide::{Corpus, Guided};
 use sim::labrpc::Rng;
+use sim::plan::Plan;
 use sim::scenario::{Group, Scenario, Suite};
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -127,5 +128,11 @@ fn what_is_in_the_folder_comes_first_and_is_not_kept_again() {
     let again = conduct(&suites, &folder, Shard::default(), 3, 2);
     assert!(again[..kept.len()].iter().all(|job| job.drawn.is_some()));
     assert_eq!(again.len(), kept.len() + 60 * swarms(&suites).len());
-    assert!(kept.iter().all(|name| folder.names().contains(name)), "and is not lost");
+    let names = folder.names();
+    assert!(kept.iter().all(|name| names.contains(name)), "and is not lost");
+    // Whatever it is called.
+    let nameless = |plan: Plan| Plan { scenario: String::new(), ..plan }.to_json();
+    let plans = Corpus::open(&folder.0).unwrap().plans().unwrap();
+    let different: BTreeSet<String> = plans.into_iter().map(nameless).collect();
+    assert_eq!(different.len(), names.len(), "nor kept twice");
 }

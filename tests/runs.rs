@@ -31,7 +31,7 @@ const KEPT: &[(&str, Proof)] = &[
     ("piece-asked-for-and-dropped-in-one-breath", Proof::Bug("older-local-snapshot-wins", "snapshot-honest")),
     ("read-answered-as-the-server-goes-down", Proof::Mark(Mark::ReadConfirmed)),
     ("read-confirmed-by-a-refusal-from-before-a-restart", Proof::Bug("stale-round-confirms-reads", "read-index")),
-    ("reads-that-fill-the-log", Proof::Bug("each-retry-is-logged", "retry-storm")),
+    ("reads-that-fill-the-log", Proof::Bug("each-retry-is-logged", "progress")),
     ("retries-that-fill-the-log", Proof::Bug("each-retry-is-logged", "retry-storm")),
     ("snapshot-delivered-before-its-bytes", Proof::Bug("stale-install-rolls-back", "apply-order")),
     ("snapshot-given-up-and-never-sent-again", Proof::Mark(Mark::SnapshotSent)),

@@ -67,7 +67,7 @@ const UNNEEDED: &[Unneeded] = &[
     Unneeded {
         check: "resources",
         sees: None,
-        why: "logs and messages without a bound; the planted bugs that waste stop being live first",
+        why: "logs and messages without a bound; the planted bug that wastes entries is seen by `retry-storm` before",
     },
     Unneeded {
         check: "message-count",

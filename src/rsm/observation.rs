@@ -23,7 +23,7 @@ pub enum Observation<'a> {
     Refused {
         /// The entry.
         index: Index,
-        /// The command, as the log has it.
+        /// The command, as the log has it or would have it.
         command: &'a Bytes,
     },
     /// The same of a query.

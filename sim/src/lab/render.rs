@@ -203,7 +203,7 @@ fn service(what: &str, [first, second, ..]: [u64; 4]) -> String {
     use super::what;
     match what {
         what::APPLY | what::APPLY_OWN => format!("applies #{first}"),
-        what::REFUSE => format!("refuses it in the state behind #{first}"),
+        what::REFUSE => format!("refuses what was asked in the state behind #{first}"),
         what::RESTORE => format!("restores the snapshot of #{first}"),
         what::ACK => format!("a client is told that #{second} is committed"),
         what::READ => format!("a client may read as of #{first}"),

@@ -113,8 +113,8 @@ pub struct Oracles {
     answers: Option<AckHonest>,
     /// After how many bytes of the log a snapshot is due.
     threshold: u64,
-    /// There are answers that cannot be held against any log.
-    unexplained: bool,
+    /// What cannot be checked since nobody says what is in the logs.
+    unexplained: Vec<&'static str>,
     /// When the last fact was told.
     pub stamp: Stamp,
 }
@@ -123,15 +123,18 @@ impl Oracles {
     /// The oracles for one run of that system.
     pub fn new(plan: &Plan, system: &Arc<dyn RaftSystem>) -> Oracles {
         let explains = system.kv().is_some_and(|kv| kv.explains());
-        let wanted = !plan.mute.iter().any(|mute| mute == ack_honest::CARD.id);
         let has_clients = system.kv().is_some() && plan.clients.iter().any(Client::is_kv);
+        let is_wanted = |id: &&str| !plan.mute.iter().any(|mute| mute == id);
+        let of_logs =
+            [Some(ack_honest::CARD.id), Some("retry-storm"), (plan.groups > 1).then_some("shard-available")];
+        let unexplained = of_logs.into_iter().flatten().filter(|id| has_clients && !explains && is_wanted(id));
         let of_keys = system.clone();
         let knobs = plan.knobs.clone();
         let shard_of = move |key: &Key| of_keys.kv()?.shard_of(&knobs, key);
         Oracles {
             threshold: plan.knobs.snapshot_bytes.map_or(0, u64::from),
             answers: explains.then(|| AckHonest::new(plan.groups, Box::new(shard_of))),
-            unexplained: has_clients && wanted && !explains,
+            unexplained: unexplained.collect(),
             groups: (1..=plan.groups).map(|group| Oracle::new(plan, group, system)).collect(),
             counts: Counts { servers: plan.servers, groups: vec![Count::default(); plan.groups as usize] },
             clients: plan.clients.iter().filter(|client| client.is_kv()).count() as u32,
@@ -305,7 +308,7 @@ impl Oracles {
 
     /// Checks that could not be made in some group, since the implementation does not tell enough.
     pub fn not_checked(&self, explains: bool) -> Vec<&'static str> {
-        let mut missing: Vec<_> = self.unexplained.then_some(ack_honest::CARD.id).into_iter().collect();
+        let mut missing = self.unexplained.clone();
         for id in self.groups.iter().flat_map(|oracle| oracle.not_checked(explains)) {
             if !missing.contains(&id) {
                 missing.push(id);

@@ -256,10 +256,11 @@ pub const DEMANDS: &[Card] = &[
         id: "shard-available",
         property: "A group executes what is asked of a shard that it has, whatever else it waits for",
         source: "the course, part 4B, challenge 2: shards that a change does not affect go on being served",
-        lesson: "A configuration changes shards one by one. Whether an operation can be executed is a question about its own shard;                  a state of the group as a whole is nearly always too coarse an answer.",
+        lesson: "A configuration changes shards one by one. Whether an operation can be executed is a question about its own \
+                 shard; a state of the group as a whole is nearly always too coarse an answer.",
         watches: &[],
         when: When::After,
-        needs: Needs::Nothing,
+        needs: Needs::Log,
     },
     Card {
         id: "undecided",

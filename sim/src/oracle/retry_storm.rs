@@ -11,14 +11,15 @@ static CARD: Card = Card {
              does not come back when its reason to be slow is gone. Whoever asks again joins what is under way.",
     watches: &[Sort::SaysAppended],
     when: When::Before,
-    needs: Needs::Events,
+    needs: Needs::Log,
 };
 
 /// Whether a command of a group's log is an operation of a client, which no other command is the same as.
 pub type IsOperation = Box<dyn Fn(&[u8]) -> bool + Send>;
 
-/// Copies of an operation that a leader may have waiting in its log. One is what a service needs that knows what it waits for; some more
-/// are for those that find out when they execute it, as the course lets them. Of 1,600 green runs none had a second one.
+/// Copies of an operation that a leader may have waiting in its log. A service that knows what it waits for has one; of 1,600 green
+/// runs none had a second one. The rest is for a service that tells who asks again from who asks for the first time only now and
+/// then. One that never does, as the course allows, has as many as its clients are impatient: it switches this check off.
 const COPIES: usize = 8;
 
 /// See the card.

@@ -198,7 +198,7 @@ fn slow_services(draw: &mut Draw, plan: &mut Plan) {
             plan.faults.push(Fault { at: Span::micros(back), act: Act::Connect(slow) });
             fast = fast.max(back + 500_000);
         }
-        let act = Act::SlowService { who: Selector::All, lag: Spread::ZERO };
+        let act = Act::SlowService { who: Selector::All, lag: plan.knobs.apply_lag };
         plan.faults.push(Fault { at: Span::micros(fast), act });
         at = fast + draw.rng.within(100_000..=2_000_000);
     }

@@ -101,7 +101,7 @@ pub fn hunted(
         let seeds = nth * budget.runs..(nth + 1) * budget.runs;
         for way in Way::ALL {
             // Plans that are red stay: a folder for each hunt.
-            let dir = scratch.join(format!("{}-{nth}-{way:?}", bug.name));
+            let dir = scratch.join(format!("{}-{}-{nth}-{way:?}", suite.name, bug.name));
             fresh_dir(&dir)?;
             if way == Way::Grown {
                 for plan in Corpus::open(grown)?.plans()? {

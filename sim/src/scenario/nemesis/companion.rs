@@ -17,16 +17,13 @@ pub const NEMESIS: Nemesis = Nemesis {
     set: |draw, plan, lasts| {
         change_leaders(draw, plan, lasts);
         // Together they are no majority, if that is possible.
-        let too_few = plan.servers - plan.majority();
+        let too_few = (plan.servers - plan.majority()).saturating_sub(1).max(1);
+        // Of each group some: which group's leader it will be is not known.
+        let of_group = |group| Selector::Followers.and(Selector::Group(group)).any(too_few);
+        let companions = (1..=plan.groups).map(of_group).reduce(Selector::or).expect("there is a group");
         let companion = || Selector::bound("companion");
         let then = [
-            (
-                Spread::of(Span::ZERO, Span::millis(100)),
-                Act::Bind {
-                    name: "companion".into(),
-                    who: Selector::Followers.any(too_few.saturating_sub(1).max(1)),
-                },
-            ),
+            (Spread::of(Span::ZERO, Span::millis(100)), Act::Bind { name: "companion".into(), who: companions }),
             (NOW, Act::Partition(vec![it().or(companion())])),
             (NOW, rule("acknowledged", Part::AppendReply, companion(), it(), What::Hold)),
             (Spread::millis(400, 1_500), unrule("acknowledged")),

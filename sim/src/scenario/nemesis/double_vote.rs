@@ -38,9 +38,9 @@ pub const NEMESIS: Nemesis = Nemesis {
         // What is answered to one candidacy comes in the next one.
         if draw.rng.chance(700_000) {
             let until = Spread::of(Span::millis(100), Span::millis(draw.rng.within(160..=350)));
-            let old = rule("old answers", Part::VoteReply, Selector::All, it(), What::Hold);
-            let then = [(NOW, old), (until, release("old answers")), (NOW, unrule("old answers"))];
-            plan.whenever(Cue::Candidate, Span::ZERO, 600_000, then);
+            let old = rule("old votes", Part::VoteReply, Selector::All, it(), What::Hold);
+            let then = [(NOW, old), (until, release("old votes")), (NOW, unrule("old votes"))];
+            plan.whenever(Cue::Candidate, Span::millis(350), 800_000, then);
         }
         // And whoever wins is not left alone for long, so that there are more elections.
         let while_ = Spread::millis(200, 2_000);

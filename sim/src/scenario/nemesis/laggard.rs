@@ -41,7 +41,10 @@ pub const NEMESIS: Nemesis = Nemesis {
             plan.at(back, if down { Act::Restart(laggard) } else { Act::Connect(laggard) });
             plan.at(later(back, Span::millis(1_500)), unrule(&rule_name));
             if slow.is_some() {
-                plan.at(later(back, Span::secs(2)), Act::SlowService { who: Selector::All, lag: Spread::ZERO });
+                plan.at(
+                    later(back, Span::secs(2)),
+                    Act::SlowService { who: Selector::All, lag: plan.knobs.apply_lag },
+                );
             }
         }
     },

@@ -20,7 +20,7 @@ pub const NEMESIS: Nemesis = Nemesis {
         // Leases hold where clocks never jump: whoever draws jumps too takes them out.
         plan.knobs.reads = *draw.rng.pick(&[ReadMode::Lease, ReadMode::Lease, ReadMode::Index]);
         // Without an entry of its own term a leader has no lease to read by.
-        plan.knobs.noop = true;
+        plan.knobs.noop = draw.abilities.noop;
         plan.clocks = plan.all_servers().into_iter().map(|node| (node, draw.rng.within(RATES) as u32)).collect();
         // Whoever is not heard of is replaced as soon as it can be, and clients look elsewhere at once.
         let least = draw.rng.within(300..=1_000);
@@ -36,7 +36,7 @@ pub const NEMESIS: Nemesis = Nemesis {
         plan.whenever(
             Cue::Elected,
             // The next leader is left alone, so that clients find it.
-            Span::millis(1_000 + least * 3),
+            Span::millis(1_300 + least * 4),
             900_000,
             [
                 (Spread::millis(100, 600), rule("late", Part::AppendReply, Selector::All, it(), What::Delay(late))),
