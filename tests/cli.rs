@@ -282,6 +282,23 @@ fn the_tour_is_true() {
     }
 }
 
+/// The way from a red line to a smaller plan, as it is written: that seed is red, and what is left of it is red again.
+#[test]
+fn the_seed_of_the_guide_to_shrinking_is_red() {
+    let guide = include_str!("../docs/debugging-a-seed.md");
+    let command = guide.lines().find_map(|line| line.strip_prefix("shardlab shrink swarm ")).expect("it is there");
+    let (arguments, _) = command.split_once('#').expect("it says what it writes");
+    let file = no_folder("guide").with_extension("json");
+    let at = file.to_str().expect("the path is text");
+    let mut shrink = vec!["shrink", "swarm", "--quiet", "--budget", "60", "--out", at];
+    shrink.extend(arguments.split_whitespace());
+    let small = shardlab(&shrink);
+    assert!(small.out.contains("VIOLATED"), "{}{}", small.out, small.err);
+    let again = shardlab(&["replay", at]);
+    assert_eq!(again.code, 1, "{}{}", again.out, again.err);
+    std::fs::remove_file(&file).expect("it can be removed");
+}
+
 /// A matrix that was made is not made again, and says the same; its page says how it was made.
 #[test]
 fn the_zoo_keeps_what_it_has_measured() {
