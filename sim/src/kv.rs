@@ -26,7 +26,7 @@ pub trait KvSystem: Send + Sync {
         None
     }
 
-    /// The same of a query of which a server has said that it refused it ([`crate::raft::Done::RefusedRead`]), if it is of one key.
+    /// The same of a query of which a server has said that it refused it ([`crate::raft::Done::Refused`]), if it is of one key.
     fn explain_read(&self, group: u32, query: &[u8]) -> Option<Call> {
         let _ = (group, query);
         None

@@ -147,20 +147,15 @@ pub enum Done<'a> {
         /// The digest of the state after it.
         digest: u64,
     },
-    /// It refuses to execute a command in the state behind that entry, for a reason of the service's: not since it was executed
-    /// before, or its session is gone.
+    /// It refuses a client, in the state behind that entry, for a reason of the service's: not since the command was executed before, or
+    /// its session is gone.
     Refused {
         /// The entry.
         index: Index,
-        /// The command, as the log has it or would have it.
-        command: &'a Bytes,
-    },
-    /// The same of a query.
-    RefusedRead {
-        /// The entry.
-        index: Index,
-        /// The query, encoded.
-        query: &'a Bytes,
+        /// The command, as the log has it or would have it; or the query, encoded.
+        asked: &'a Bytes,
+        /// Whether it is a query.
+        reads: bool,
     },
     /// It has replaced its state by a snapshot.
     Restored {

@@ -173,8 +173,7 @@ fn observer(tell: Tell) -> Observer {
         Observation::Applied { index, term, command, executed, digest } => {
             tell.say(Done::Applied { index, term: Some(term), command, executed, digest });
         }
-        Observation::Refused { index, command } => tell.say(Done::Refused { index, command }),
-        Observation::RefusedRead { index, query } => tell.say(Done::RefusedRead { index, query }),
+        Observation::Refused { index, asked, reads } => tell.say(Done::Refused { index, asked, reads }),
         Observation::Restored { index, digest } => tell.say(Done::Restored { index, digest }),
         Observation::Snapshot { .. } => {}
     })

@@ -19,19 +19,14 @@ pub enum Observation<'a> {
         /// The digest of the state after it.
         digest: u64,
     },
-    /// It has refused to execute a client's command in the state behind that entry, for a reason of the service's.
+    /// It has refused a client, in the state behind that entry, for a reason of the service's.
     Refused {
         /// The entry.
         index: Index,
-        /// The command, as the log has it or would have it.
-        command: &'a Bytes,
-    },
-    /// The same of a query.
-    RefusedRead {
-        /// The entry.
-        index: Index,
-        /// The query, encoded.
-        query: &'a Bytes,
+        /// The command, as the log has it or would have it; or the query, encoded.
+        asked: &'a Bytes,
+        /// Whether it is a query.
+        reads: bool,
     },
     /// It has taken over the state of a snapshot: at boot, or from a leader.
     Restored {

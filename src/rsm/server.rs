@@ -360,7 +360,7 @@ impl<M: StateMachine> Driver<M> {
             digest: replica.digest(),
         });
         if let (Some(command), Outcome::Refused(_)) = (command, &outcome) {
-            self.observe(|_| Observation::Refused { index: id.index, command });
+            self.observe(|_| Observation::Refused { index: id.index, asked: command, reads: false });
         }
         self.log_bytes += payload.size() as u64 + ENTRY_OVERHEAD;
         self.answer_up_to(id.index, |term| term == id.term, &outcome);
@@ -396,7 +396,7 @@ impl<M: StateMachine> Driver<M> {
 
     fn observe_refusal(&mut self, command: &LogCommand<M::Command>) {
         let command = Bytes::from(labgob::encode(command).expect("it was decoded a moment ago"));
-        self.observe(|replica| Observation::Refused { index: replica.applied(), command: &command });
+        self.observe(|replica| Observation::Refused { index: replica.applied(), asked: &command, reads: false });
     }
 
     // --- reads
@@ -504,7 +504,7 @@ impl<M: StateMachine> Driver<M> {
             let answer = self.replica.query(&query);
             if M::is_refusal(&answer) && self.observer.is_some() {
                 let query = Bytes::from(labgob::encode(&query).expect("it was decoded a moment ago"));
-                self.observe(|_| Observation::RefusedRead { index, query: &query });
+                self.observe(|_| Observation::Refused { index, asked: &query, reads: true });
             }
             self.respond(&request, Response::Read { index, answer });
         }

@@ -146,7 +146,7 @@ impl<S: Service> Cluster<S> {
                                 (seen.index, seen.digest) = (index, digest);
                                 seen.restores += 1;
                             }
-                            Observation::Refused { index, .. } | Observation::RefusedRead { index, .. } => {
+                            Observation::Refused { index, .. } => {
                                 assert_eq!(index, seen.index)
                             }
                             Observation::Snapshot { index, content } => {

@@ -2,6 +2,7 @@
 
 use super::client::{Session, read_at};
 use super::control::{Control, Proposed, within};
+use super::disk_troubles::DiskTroubles;
 use super::kv_client::KvClient;
 use super::service::command;
 use super::watcher::Watcher;
@@ -151,11 +152,8 @@ impl Control {
     fn disk_weather(&mut self, who: &Selector, weather: &DiskWeather) {
         let fails = weather.write_error > 0 || weather.sync_error > 0 || weather.capacity.is_some();
         let nodes = self.resolve_aloud(who);
-        self.lab.with_hook(
-            |watcher: &mut Watcher| {
-                if fails { watcher.troubles.fail(nodes) } else { watcher.troubles.heal(nodes) }
-            },
-        );
+        let takes = if fails { DiskTroubles::fail } else { DiskTroubles::heal };
+        self.lab.with_hook(|watcher: &mut Watcher| takes(&mut watcher.troubles, nodes));
         nodes.iter().for_each(|node| self.lab.order(Command::Disk { node, weather: weather.clone() }));
     }
 

@@ -59,13 +59,9 @@ fn listener(env: &Env, lab: &Lab) -> Tell {
             let hash = command.map_or_else(|| hash_of(&Content::Noop), |command| hash_of_command(command));
             lab.report_from(&env, what::APPLY_OWN, [index.0, told(term), hash, digest]);
         }
-        Done::Refused { index, command } => {
-            lab.with_hook(|watcher: &mut Watcher| watcher.refuses(env.id(), command, false));
-            lab.report_from(&env, what::REFUSE, [index.0, hash_of_command(command), 0, 0]);
-        }
-        Done::RefusedRead { index, query } => {
-            lab.with_hook(|watcher: &mut Watcher| watcher.refuses(env.id(), query, true));
-            lab.report_from(&env, what::REFUSE, [index.0, hash_of_command(query), 0, 0]);
+        Done::Refused { index, asked, reads } => {
+            lab.with_hook(|watcher: &mut Watcher| watcher.refuses(env.id(), asked, reads));
+            lab.report_from(&env, what::REFUSE, [index.0, hash_of_command(asked), 0, 0]);
         }
         Done::Restored { index, digest } => {
             // The laboratory goes on from what is committed there.

@@ -5,7 +5,7 @@
 //! of its sender, one that arrives to that of its receiver, and where that end is a client, to that of the other.
 
 use super::ack_honest::{self, AckHonest};
-use super::{Fact, Known, MARKS, Oracle, Verdict, Violation, violated};
+use super::{Card, Fact, Known, MARKS, Needs, Oracle, Verdict, Violation, cards, violated};
 use crate::history::{Call, Key};
 use crate::kv::{Entry, Place, Told};
 use crate::plan::{Client, Plan};
@@ -124,17 +124,13 @@ impl Oracles {
     pub fn new(plan: &Plan, system: &Arc<dyn RaftSystem>) -> Oracles {
         let explains = system.kv().is_some_and(|kv| kv.explains());
         let has_clients = system.kv().is_some() && plan.clients.iter().any(Client::is_kv);
-        let is_wanted = |id: &&str| !plan.mute.iter().any(|mute| mute == id);
-        let of_logs =
-            [Some(ack_honest::CARD.id), Some("retry-storm"), (plan.groups > 1).then_some("shard-available")];
-        let unexplained = of_logs.into_iter().flatten().filter(|id| has_clients && !explains && is_wanted(id));
         let of_keys = system.clone();
         let knobs = plan.knobs.clone();
         let shard_of = move |key: &Key| of_keys.kv()?.shard_of(&knobs, key);
         Oracles {
             threshold: plan.knobs.snapshot_bytes.map_or(0, u64::from),
             answers: explains.then(|| AckHonest::new(plan.groups, Box::new(shard_of))),
-            unexplained: unexplained.collect(),
+            unexplained: if has_clients && !explains { of_logs(plan) } else { Vec::new() },
             groups: (1..=plan.groups).map(|group| Oracle::new(plan, group, system)).collect(),
             counts: Counts { servers: plan.servers, groups: vec![Count::default(); plan.groups as usize] },
             clients: plan.clients.iter().filter(|client| client.is_kv()).count() as u32,
@@ -318,10 +314,29 @@ impl Oracles {
     }
 }
 
+/// The checks that are asked for and cannot be made where nobody says what is in the logs.
+fn of_logs(plan: &Plan) -> Vec<&'static str> {
+    let is_asked = |card: &&Card| {
+        let applies = plan.groups > 1 || card.id != "shard-available";
+        card.needs == Needs::Log && applies && !plan.mute.iter().any(|mute| mute == card.id)
+    };
+    cards().into_iter().filter(is_asked).map(|card| card.id).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::{node, packet};
     use super::*;
+
+    #[test]
+    fn what_needs_the_logs_is_named_where_they_are_not_explained() {
+        let mut plan = Plan::default();
+        assert_eq!(of_logs(&plan), ["retry-storm", "ack-honest"]);
+        plan.mute.push("ack-honest".into());
+        assert_eq!(of_logs(&plan), ["retry-storm"]);
+        plan.groups = 3;
+        assert_eq!(of_logs(&plan), ["retry-storm", "shard-available"]);
+    }
 
     /// Two groups of three; nodes 7 and 8 are clients.
     #[test]
