@@ -3,7 +3,6 @@
 use super::where_to::Where;
 use super::{Ending, Outcome, asked_to_end, show, span};
 use clap::{Parser, ValueEnum};
-use history::History;
 use shardlab::cluster::bench::{self, BenchError, Finished, Pace, Popularity, Settings};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -108,14 +107,15 @@ async fn carry_out(args: Args) -> Outcome {
     let at = Where { dir: args.dir, entry: args.entry, secret_file: args.secret_file, timeout: args.timeout };
     let stop = asked_to_end().map_err(Ending::no)?;
     let (client, _) = at.connect().await?;
-    show(format!("{settings}\n"))?;
+    let span = humantime::format_duration(settings.span);
+    eprintln!("measuring for {span} in a moment; Ctrl-C ends it, and prints what there is");
     let Finished { report, history: told } = bench::bench(client, settings, stop).await.map_err(ending)?;
-    show(report.to_string())?;
-    if let (Some(mut file), Some(path)) = (json, &args.json) {
-        writeln!(file, "{}", report.to_json()).and_then(|()| file.flush()).map_err(|why| lost(path, why))?;
+    show(format!("{}\n{report}", report.settings))?;
+    if let (Some(file), Some(path)) = (json, &args.json) {
+        write(file, |file| writeln!(file, "{}", report.to_json())).map_err(|why| lost(path, why))?;
     }
     if let (Some(file), Some(path), Some(told)) = (history, &args.history, told) {
-        write_history(file, &told).map_err(|why| lost(path, why))?;
+        write(file, |file| told.write(file)).map_err(|why| lost(path, why))?;
         let (path, count) = (path.display(), told.operations.len());
         show(format!("history {count} operations: decide them with `shardlab check-history {path}`\n"))?;
     }
@@ -156,16 +156,22 @@ fn draw() -> u32 {
     getrandom::u32().expect("the machine has entropy, or nothing on it can be trusted")
 }
 
-fn create(path: &Path) -> Result<BufWriter<File>, Ending> {
-    File::create(path).map(BufWriter::new).map_err(|why| lost(path, why))
+/// A file that can be written. What it holds stays there until there is something to be written.
+fn create(path: &Path) -> Result<File, Ending> {
+    File::options().create(true).truncate(false).write(true).open(path).map_err(|why| lost(path, why))
 }
 
 fn lost(path: &Path, why: std::io::Error) -> Ending {
     Ending::no(format!("cannot write {}: {why}", path.display()))
 }
 
-fn write_history(mut file: BufWriter<File>, told: &History) -> std::io::Result<()> {
-    told.write(&mut file)?;
+fn write(file: File, text: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>) -> std::io::Result<()> {
+    // A pipe has no length.
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
+    }
+    let mut file = BufWriter::new(file);
+    text(&mut file)?;
     file.flush()
 }
 

