@@ -174,7 +174,7 @@ fn brief(time: Duration) -> String {
     let micros = time.as_micros();
     match micros {
         ..1_000 => format!("{micros} us"),
-        ..1_000_000 => format!("{:.2} ms", micros as f64 / 1e3),
+        1_000..1_000_000 => format!("{:.2} ms", micros as f64 / 1e3),
         _ => format!("{:.2} s", micros as f64 / 1e6),
     }
 }
