@@ -352,3 +352,95 @@ fn a_log_for_machines_is_a_line_of_json_each() {
         assert!(said["level"].is_string() && said["message"].is_string() && said["node"] == "S1", "{line}");
     }
 }
+
+/// The numbers of a bench, by their path in its JSON.
+fn number(told: &serde_json::Value, path: &str) -> u64 {
+    told.pointer(path).and_then(serde_json::Value::as_u64).unwrap_or_else(|| panic!("{path} in {told}"))
+}
+
+/// Operations that were begun, whatever became of them.
+fn begun(told: &serde_json::Value) -> u64 {
+    let ended = ["operations", "unanswered", "refused", "unknown"];
+    let ended =
+        ["reads", "writes"].iter().flat_map(|kind| ended.map(|what| number(told, &format!("/{kind}/{what}"))));
+    ended.sum::<u64>() + number(told, "/under_way")
+}
+
+#[test]
+fn a_bench_counts_what_it_asks_for_and_its_history_can_be_decided() {
+    let mut place = Place::new("bench");
+    place.up(&["cluster", "up", "--groups", "1", "--replicas", "3", "--dir", "data"], "up");
+    let base = ["bench", "--dir", "data", "--warm-up", "0s", "--timeout", "60s", "--for", "1s", "--json", "json"];
+    let with = |more: &[&'static str]| [&base[..], more].concat();
+    let told = |place: &Place| serde_json::from_str::<serde_json::Value>(&place.file("json")).unwrap();
+    let closed = with(&["--clients", "8", "--keys", "5", "--prefix", "a/", "--history", "history"]);
+    let said = place.ok(&closed);
+    assert!(said.contains("closed loop: clients 8") && said.contains("the percentiles hide"), "{said}");
+    let history = place.file("history");
+    let invoked = history.lines().filter(|line| line.contains(r#""type":"invoke""#)).count();
+    assert_eq!(begun(&told(&place)), invoked as u64, "without a warm-up all that is asked for is counted");
+    assert!(number(&told(&place), "/reads/latency_us/max") >= number(&told(&place), "/reads/latency_us/min"));
+    if cfg!(feature = "sim") {
+        assert!(place.ok(&["check-history", "history"]).contains(&format!(", {invoked} operations")));
+        // Somebody reads what nobody has written.
+        let read = |line: &&str| line.contains(r#""f":"get""#) && line.contains(r#""type":"ok""#);
+        let read = history.lines().find(read).expect("a read was answered");
+        let mut wrong: serde_json::Value = serde_json::from_str(read).unwrap();
+        wrong["value"] = "nobody's".into();
+        fs::write(place.root.join("wrong"), history.replace(read, &wrong.to_string())).unwrap();
+        let judged = place.run(&["check-history", "wrong"]);
+        assert!(judged.status.code() == Some(1) && text(&judged.stdout).contains("VIOLATED"), "{judged:?}");
+    }
+    for (args, code, why) in [
+        (closed, 1, "there are keys that begin with `a/`"),
+        (with(&["--keys", "1001", "--history", "history"]), 2, "a history can have 1000 keys at most"),
+    ] {
+        let (ended, said) = place.fails(&args);
+        assert!(ended == code && said.contains(why), "{args:?}: {ended} {said}");
+    }
+    assert_eq!(place.file("history"), history, "what is refused leaves files as they are");
+    // Fifty are due in a second, however slow this machine is.
+    place.ok(&with(&["--rate", "50", "--clients", "4", "--keys", "20", "--zipf", "--value-size", "10"]));
+    let open = told(&place);
+    assert_eq!(begun(&open) + number(&open, "/not_begun"), 50, "{open}");
+    assert_eq!((&open["pace"], &open["distribution"]), (&"fixed".into(), &"zipf 0.99".into()));
+}
+
+/// What there is when somebody ends a bench: one client that has begun its third write has finished its first.
+#[test]
+fn a_bench_that_is_ended_prints_what_there_is() {
+    let mut place = Place::new("bench-ended");
+    place.up(&["cluster", "up", "--groups", "1", "--replicas", "1", "--dir", "data"], "up");
+    let bench = ["bench", "--dir", "data", "--clients", "1", "--reads", "0", "--for", "1h", "--warm-up", "0s"];
+    let bench = place.begin(&[&bench[..], &["--history", "history", "--prefix", "b/"]].concat(), "bench");
+    until("three keys are written", || {
+        (place.ok(&["kv", "scan", "b/", "--dir", "data", "--timeout", "60s"]).lines().count() >= 3).then_some(())
+    });
+    assert!(place.end(bench, "-INT").success(), "{}", place.file("bench"));
+    let said = place.file("bench");
+    assert!(said.contains("it was ended after ") && said.contains(" of 3600.0 s"), "{said}");
+    assert!(place.file("history").lines().count() >= 4, "{}", place.file("history"));
+}
+
+#[test]
+fn a_shell_reads_lines_from_a_pipe_and_ends_as_the_first_that_failed() {
+    let mut place = Place::new("shell");
+    place.up(&["cluster", "up", "--groups", "1", "--replicas", "1", "--dir", "data"], "up");
+    let shell = |lines: &str| {
+        let output = place.piped(&["kv", "shell", "--dir", "data", "--timeout", "60s"], lines);
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, told, wrong) = shell("put 'two words' \"and a value\"\n\nget 'two words'\nappend a 1\nscan\n");
+    assert_eq!(
+        (code, &*told),
+        (Some(0), "version 1\nand a value\nversion 1\na\t1\ntwo words\tand a value\n"),
+        "{wrong}"
+    );
+    let (code, told, wrong) = shell("get a\nget b\nputt a 2\ncas a 3 --expect 1\nquit\ndelete a\n");
+    assert_eq!((code, &*told), (Some(1), "1\nversion 2\n"), "{wrong}");
+    let wrong: Vec<&str> = wrong.lines().collect();
+    assert_eq!(wrong[0], "error: line 2: there is no key `b`");
+    assert!(wrong.len() == 2 && wrong[1].starts_with("error: line 3: ") && wrong[1].contains("putt"), "{wrong:?}");
+    let (code, told, _) = shell("putt a 2\nget a");
+    assert_eq!((code, &*told), (Some(2), "3\n"), "nothing comes after `quit`");
+}

@@ -1,7 +1,7 @@
-//! `shardlab kv`: one operation on the store of a cluster. Keys and values are text.
+//! `shardlab kv`: one operation on the store of a cluster, or a shell for many. Keys and values are text.
 
 use super::where_to::Where;
-use super::{Ending, Outcome, block_on, show, span};
+use super::{Ending, Outcome, block_on, shell, show, span};
 use bytes::Bytes;
 use clap::{Parser, Subcommand};
 use shardlab::client::{Cas, Client, Error};
@@ -13,7 +13,7 @@ use std::time::Duration;
 #[derive(Parser)]
 pub struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: Asked,
     /// A node of the cluster, as host:port. If there are several, the first that can be used is.
     #[arg(long, global = true, value_name = "HOST:PORT")]
     entry: Vec<String>,
@@ -29,7 +29,17 @@ pub struct Args {
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum Asked {
+    #[command(flatten)]
+    Once(Command),
+    /// Ask one thing after the other. What is no terminal is read line by line, to its end; then this ends as the first line that failed.
+    #[command(after_help = shell::HELP)]
+    Shell,
+}
+
+/// One operation.
+#[derive(Subcommand)]
+pub enum Command {
     /// Print the value of a key. Ends with 1 if the key is absent.
     Get {
         /// Which key.
@@ -68,7 +78,7 @@ enum Command {
 }
 
 #[derive(Parser)]
-struct CasArgs {
+pub struct CasArgs {
     /// Which key.
     key: String,
     /// The new value.
@@ -96,12 +106,31 @@ pub fn kv(args: Args) -> Outcome {
     let at = Where { dir, entry, secret_file, timeout };
     block_on(async {
         let (client, _) = at.connect().await?;
-        carry_out(&client, command).await
+        match command {
+            Asked::Once(command) => carry_out(&client, command).await.map(|_| ()),
+            Asked::Shell => shell::shell(&client).await,
+        }
     })
 }
 
-async fn carry_out(client: &Client, command: Command) -> Outcome {
-    match command {
+impl Command {
+    /// The key that it is about, if it is about one.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Command::Get { key }
+            | Command::Put { key, .. }
+            | Command::Append { key, .. }
+            | Command::Delete { key }
+            | Command::Cas(CasArgs { key, .. }) => Some(key),
+            Command::Scan { .. } => None,
+        }
+    }
+}
+
+/// Asks, and prints the answer. Returns the keys that it names.
+pub async fn carry_out(client: &Client, command: Command) -> Result<Vec<Bytes>, Ending> {
+    let mut found = Vec::new();
+    let outcome = match command {
         Command::Get { key } => match client.get(key.clone()).await? {
             Some(value) => show([&value[..], b"\n"].concat()),
             None => Err(Ending::no(format!("there is no key `{key}`"))),
@@ -134,9 +163,11 @@ async fn carry_out(client: &Client, command: Command) -> Outcome {
             if more {
                 eprintln!("there are more: narrow the prefix, or raise --limit");
             }
+            found = items.into_iter().map(|(key, _)| key).collect();
             Ok(())
         }
-    }
+    };
+    outcome.map(|()| found)
 }
 
 fn written(version: Result<u64, Error>) -> Outcome {

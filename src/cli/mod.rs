@@ -1,11 +1,13 @@
-//! The command line of real clusters: `node`, `cluster` and `kv`.
+//! The command line of real clusters: `node`, `cluster`, `kv` and `bench`.
 //!
 //! Every command ends with 0 if it did what it was asked, 1 if it did not, 2 if it makes no sense and 3 if nobody has
 //! answered; with one line of errors at most.
 
+mod bench;
 mod cluster;
 mod kv;
 mod node;
+mod shell;
 mod up;
 mod where_to;
 
@@ -22,7 +24,8 @@ pub const ABOUT: &str = "\
 Clusters of processes on real sockets (more about each: `shardlab node --help`, ...):
   node           Run one node of a cluster
   cluster        Run a cluster on this machine; look at nodes, stop, kill and restart them; let groups join and leave
-  kv             Ask the store of a cluster: get, put, append, delete, cas, scan";
+  kv             Ask the store of a cluster: get, put, append, delete, cas, scan; or a shell of these
+  bench          Ask it much at a time, measure how long that takes, and write a history down";
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 not found, not as expected or refused, 2 the command line or a file makes no sense,
@@ -44,6 +47,8 @@ enum Command {
     Cluster(cluster::Args),
     /// Ask the store of a cluster.
     Kv(kv::Args),
+    /// Ask the store of a cluster much at a time, and measure how long it takes.
+    Bench(Box<bench::Args>),
 }
 
 /// How a command ends that did not do what it was asked: its exit code, and one line.
@@ -70,6 +75,35 @@ impl Ending {
     fn unknown(why: impl fmt::Display) -> Ending {
         Ending::Unknown(why.to_string())
     }
+
+    fn code(&self) -> u8 {
+        match self {
+            Ending::No(_) => 1,
+            Ending::Usage(_) => 2,
+            Ending::Unknown(_) => 3,
+        }
+    }
+
+    fn why(&self) -> &str {
+        let (Ending::No(why) | Ending::Usage(why) | Ending::Unknown(why)) = self;
+        why
+    }
+
+    /// Prints its line, unless that was done.
+    fn say(&self) {
+        if !self.why().is_empty() {
+            eprintln!("error: {}", self.why());
+        }
+    }
+
+    /// The same, when its line was printed.
+    fn said(self) -> Ending {
+        match self {
+            Ending::No(_) => Ending::No(String::new()),
+            Ending::Usage(_) => Ending::Usage(String::new()),
+            Ending::Unknown(_) => Ending::Unknown(String::new()),
+        }
+    }
 }
 
 impl From<Error> for Ending {
@@ -88,7 +122,7 @@ pub fn main() -> Option<ExitCode> {
     let mut words = std::env::args().skip(1);
     let first = words.next()?;
     let meant = if first == "help" { words.next()? } else { first };
-    ["node", "cluster", "kv"].contains(&&*meant).then(main_alone)
+    ["node", "cluster", "kv", "bench"].contains(&&*meant).then(main_alone)
 }
 
 /// The program, where there is no other.
@@ -97,17 +131,15 @@ pub fn main_alone() -> ExitCode {
         Command::Node(args) => node::node(*args),
         Command::Cluster(args) => cluster::cluster(args),
         Command::Kv(args) => kv::kv(args),
+        Command::Bench(args) => bench::bench(*args),
     };
-    let (code, why) = match outcome {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(Ending::No(why)) => (1, why),
-        Err(Ending::Usage(why)) => (2, why),
-        Err(Ending::Unknown(why)) => (3, why),
-    };
-    if !why.is_empty() {
-        eprintln!("error: {why}");
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(ending) => {
+            ending.say();
+            ExitCode::from(ending.code())
+        }
     }
-    ExitCode::from(code)
 }
 
 /// Runs a command that waits for others.

@@ -29,15 +29,15 @@ use crate::rsm::{Failure, Patience, TooLarge};
 use crate::shardkv;
 use crate::shardmaster::{self, ConfigNum, GroupId, Refusal, ShardConfig, ShardId};
 use bytes::Bytes;
-use labrpc::NodeId;
 use labrpc::net::{Config, Host, Secret, StartError, who_is};
+use labrpc::{Env, NodeId};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How long an entry may take to say who it is and whom it knows.
 const INTRODUCTION: Duration = Duration::from_secs(3);
-/// Most clerks that are kept for later: each has a session in every shard that it has written to.
+/// Most clerks that are kept for later, if nothing else was said: each has a session in every shard that it has written to.
 const IDLE: usize = 16;
 
 /// How a client behaves.
@@ -125,6 +125,8 @@ pub struct Client {
     patience: Patience,
     /// Clerks that have nothing to do. Each has one operation at a time.
     idle: Mutex<Vec<shardkv::Clerk>>,
+    /// How many of them are kept.
+    most_idle: usize,
 }
 
 impl Client {
@@ -177,12 +179,23 @@ impl Client {
         }
         env.spawn(book.clone().keep(Arc::downgrade(&host), env.clone(), false));
         let patience = Patience { deadline: options.deadline, ..Patience::default() };
-        Ok(Ok(Client { host, book, cluster: resident.cluster, patience, idle: Mutex::default() }))
+        Ok(Ok(Client { host, book, cluster: resident.cluster, patience, idle: Mutex::default(), most_idle: IDLE }))
     }
 
     /// Which cluster it is.
     pub fn cluster(&self) -> u64 {
         self.cluster
+    }
+
+    /// Keeps so many sessions for later. Whoever has many operations under way at a time wants as many: one beyond them asks the
+    /// controller for a session of its own. The service forgets those that were not used for the longest time if there are too many.
+    pub fn keep_idle(self, sessions: usize) -> Client {
+        Client { most_idle: sessions, ..self }
+    }
+
+    /// Where it lives, for those who look at the clock there.
+    pub(super) fn env(&self) -> Env {
+        self.host.env()
     }
 
     /// Closes its connections. Operations that are under way never end.
@@ -197,10 +210,18 @@ impl Client {
     /// # Errors
     /// [`Error::NoAnswer`].
     pub async fn get(&self, key: impl Into<Bytes>) -> Result<Option<Bytes>, Error> {
+        self.read(key).await.map(|(value, _)| value)
+    }
+
+    /// The value of a key, if it is present, and its version; 0 if it is absent.
+    ///
+    /// # Errors
+    /// [`Error::NoAnswer`].
+    pub async fn read(&self, key: impl Into<Bytes>) -> Result<(Option<Bytes>, u64), Error> {
         let mut clerk = self.clerk();
-        let found = clerk.get(key).await;
+        let found = clerk.read(key).await;
         self.put_back(clerk);
-        found.map_err(unread)
+        found.map(|(_, value, version)| (value, version)).map_err(unread)
     }
 
     /// The first keys with that prefix, over all shards, with their values; and whether there are more. Each shard is read at
@@ -273,7 +294,7 @@ impl Client {
 
     fn put_back(&self, clerk: shardkv::Clerk) {
         let mut idle = self.idle.lock().expect("nobody panics while holding it");
-        if idle.len() < IDLE {
+        if idle.len() < self.most_idle {
             idle.push(clerk);
         }
     }

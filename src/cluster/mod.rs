@@ -10,8 +10,10 @@
 //! * [`Status`] in `status`: how a node is, in its own words;
 //! * `desk`: what can be asked of a node besides its service;
 //! * [`processes`]: nodes as processes of this machine;
-//! * [`client`]: the client.
+//! * [`client`]: the client;
+//! * [`bench`]: many of its operations at once, and how long they take.
 
+pub mod bench;
 mod book;
 pub mod client;
 mod desk;

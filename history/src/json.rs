@@ -1,10 +1,11 @@
 //! Histories as JSON lines, in the vocabulary of Jepsen. `docs/history-format.md` says what they look like.
 
-use super::{At, Call, Expect, History, OpId, Outcome, Reply};
+use super::{Annotation, At, Call, Expect, History, OpId, Operation, Outcome, Reply};
 use bytes::Bytes;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::io;
 
 /// Why text is no history.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -42,37 +43,62 @@ impl History {
 
     /// The history as lines.
     pub fn to_lines(&self) -> String {
-        let mut lines: Vec<((At, u8), Map<String, Json>)> = Vec::new();
+        let mut lines = Vec::new();
+        self.write(&mut lines).expect("memory takes what is written to it");
+        String::from_utf8(lines).expect("JSON is text")
+    }
+
+    /// Writes the history as lines, one after the other: the text of a long one is much larger than the history itself.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(&self, out: &mut impl io::Write) -> io::Result<()> {
+        let mut lines: Vec<((At, u8), Line<'_>)> = Vec::new();
         for operation in &self.operations {
-            let line = |kind: &str, at: At, value| line(operation.process, kind, &operation.call, at, value);
-            let asked = asked(&operation.call);
-            lines.push(((operation.invoked, 0), line("invoke", operation.invoked, asked.clone())));
-            match &operation.outcome {
-                Outcome::Ok { reply: reply @ Reply::CasFailed { .. }, at } => {
-                    let mut fail = line("fail", *at, asked);
-                    fail.extend(told(reply));
-                    lines.push(((*at, 1), fail));
-                }
-                Outcome::Ok { reply, at } => {
-                    let mut ok = line("ok", *at, asked);
-                    ok.extend(told(reply));
-                    lines.push(((*at, 1), ok));
-                }
-                Outcome::Fail { at } => lines.push(((*at, 1), line("fail", *at, asked))),
-                Outcome::Unknown => {}
+            lines.push(((operation.invoked, 0), Line::Invoke(operation)));
+            if let Some(at) = operation.returned() {
+                lines.push(((at, 1), Line::Return(operation)));
             }
         }
-        for annotation in &self.annotations {
-            let at = annotation.at;
-            let entry = json!({"process": "nemesis", "type": "info", "f": annotation.what, "value": annotation.detail,
-                "time": at.nanos, "index": at.nth});
-            lines.push(((at, 2), entry.as_object().cloned().unwrap_or_default()));
-        }
+        lines.extend(self.annotations.iter().map(|annotation| ((annotation.at, 2), Line::Annotation(annotation))));
         lines.sort_by_key(|(at, _)| *at);
-        lines.into_iter().fold(String::new(), |mut text, (_, line)| {
-            let _ = writeln!(text, "{}", Json::Object(line));
-            text
-        })
+        lines.into_iter().try_for_each(|(_, line)| writeln!(out, "{}", Json::Object(line.json())))
+    }
+}
+
+/// What a line tells.
+enum Line<'a> {
+    Invoke(&'a Operation),
+    Return(&'a Operation),
+    Annotation(&'a Annotation),
+}
+
+impl Line<'_> {
+    fn json(&self) -> Map<String, Json> {
+        match self {
+            Line::Invoke(operation) => {
+                line(operation.process, "invoke", &operation.call, operation.invoked, asked(&operation.call))
+            }
+            Line::Return(operation) => {
+                let line =
+                    |kind: &str, at: At| line(operation.process, kind, &operation.call, at, asked(&operation.call));
+                match &operation.outcome {
+                    Outcome::Ok { reply, at } => {
+                        let kind = if matches!(reply, Reply::CasFailed { .. }) { "fail" } else { "ok" };
+                        let mut line = line(kind, *at);
+                        line.extend(told(reply));
+                        line
+                    }
+                    Outcome::Fail { at } => line("fail", *at),
+                    Outcome::Unknown => Map::new(),
+                }
+            }
+            Line::Annotation(Annotation { at, what, detail }) => {
+                let entry = json!({"process": "nemesis", "type": "info", "f": what, "value": detail,
+                    "time": at.nanos, "index": at.nth});
+                entry.as_object().cloned().unwrap_or_default()
+            }
+        }
     }
 }
 
