@@ -1,0 +1,165 @@
+//! What is done to a cluster and when, drawn from a seed before it begins. Only who leads is seen at the time.
+
+use labrpc::Rng;
+use shardlab::cluster::Part;
+use shardlab::shardmaster::{GroupId, ShardId};
+use std::fmt;
+use std::time::Duration;
+
+/// How many servers each part has.
+pub const SERVERS: usize = 3;
+/// How many groups there are.
+pub const GROUPS: u64 = 3;
+/// How many shards there are.
+pub const SHARDS: u32 = 6;
+/// How long a round of faults is.
+pub const ROUND: Duration = Duration::from_secs(15);
+/// How long a node is gone, or frozen.
+const SPAN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
+/// How long all nodes of a part are there before one is gone again: long enough to elect somebody, or not quite.
+const CALM: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(2));
+/// Between two changes of the configuration.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(300), Duration::from_millis(1_500));
+
+/// How a node is treated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum How {
+    /// Killed, as with `kill -9`, and started again.
+    Kill,
+    /// Told to stop in good order, and started again.
+    Stop,
+    /// Frozen, and let go on as if nothing had been.
+    Pause,
+}
+
+/// One node that is treated so, for so long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Blow {
+    pub how: How,
+    pub span: Duration,
+}
+
+/// What is done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Act {
+    /// Nodes of one part, all at once. The first is its leader, or else the one with that number; the others are the next ones.
+    Strike { part: Part, leader: bool, first: usize, blows: Vec<Blow> },
+    /// A group gets a shard.
+    Move(ShardId, GroupId),
+    /// A group goes.
+    Leave(GroupId),
+    /// A group comes.
+    Join(GroupId),
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Act::Strike { part, leader, first, blows } => {
+                let whom = if *leader { "the leader".into() } else { format!("number {}", first + 1) };
+                write!(f, "strike {part} from {whom} on:")?;
+                blows.iter().try_for_each(|Blow { how, span }| write!(f, " {how:?} {span:?}"))
+            }
+            Act::Move(shard, group) => write!(f, "move {shard} to {group}"),
+            Act::Leave(group) => write!(f, "{group} leaves"),
+            Act::Join(group) => write!(f, "{group} joins"),
+        }
+    }
+}
+
+/// All parts of the cluster.
+pub fn parts() -> impl Iterator<Item = Part> {
+    std::iter::once(Part::Controller).chain((1..=GROUPS).map(|group| Part::Group(GroupId(group))))
+}
+
+/// What is done within `length`, with the time from the beginning of each, in order.
+///
+/// In each part strikes follow one another, each with a calm behind it: so there is always soon a majority again. Those of
+/// different parts know nothing of each other.
+pub fn draw(seed: u64, length: Duration) -> Vec<(Duration, Act)> {
+    let mut acts = Vec::new();
+    for part in parts() {
+        let mut rng = Rng::new(seed, &part.to_string());
+        let mut at = rng.between(Duration::ZERO, CALM.1);
+        while at < length {
+            let act = strike(&mut rng, part);
+            let Act::Strike { blows, .. } = &act else { unreachable!("it was drawn as one") };
+            let longest = blows.iter().map(|blow| blow.span).max().expect("it has blows");
+            acts.push((at, act));
+            at += longest + rng.between(CALM.0, CALM.1);
+        }
+    }
+    let mut rng = Rng::new(seed, "configurations");
+    let mut at = rng.between(PAUSE.0, PAUSE.1);
+    while at < length {
+        acts.push((at, change(&mut rng)));
+        at += rng.between(PAUSE.0, PAUSE.1);
+    }
+    acts.sort_by_key(|(at, _)| *at);
+    acts
+}
+
+fn strike(rng: &mut Rng, part: Part) -> Act {
+    let hit = match rng.below(10) {
+        0..6 => 1,
+        6..9 => 2,
+        _ => SERVERS,
+    };
+    let blow = |rng: &mut Rng| Blow {
+        how: *rng.pick(&[How::Kill, How::Kill, How::Pause, How::Pause, How::Stop]),
+        span: rng.between(SPAN.0, SPAN.1),
+    };
+    let blows = (0..hit).map(|_| blow(rng)).collect();
+    Act::Strike { part, leader: rng.chance(600_000), first: rng.below(SERVERS as u64) as usize, blows }
+}
+
+fn change(rng: &mut Rng) -> Act {
+    let group = GroupId(rng.within(1..=GROUPS));
+    match rng.below(5) {
+        0 => Act::Leave(group),
+        1 => Act::Join(group),
+        _ => Act::Move(ShardId(rng.below(SHARDS.into()) as u32), group),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_draws_one_plan_and_another_seed_another() {
+        assert_eq!(draw(7, ROUND), draw(7, ROUND));
+        assert_ne!(draw(7, ROUND), draw(8, ROUND));
+    }
+
+    #[test]
+    fn every_part_is_whole_again_soon_and_all_that_can_be_done_is_done() {
+        let mut seen = [0; 6];
+        for seed in 0..50 {
+            let acts = draw(seed, ROUND);
+            for part in parts() {
+                let mut whole_from = Duration::ZERO;
+                for (at, act) in &acts {
+                    let Act::Strike { part: whose, blows, .. } = act else { continue };
+                    if *whose != part {
+                        continue;
+                    }
+                    assert!(whole_from.is_zero() || *at >= whole_from + CALM.0, "seed {seed} at {at:?}");
+                    whole_from = *at + blows.iter().map(|blow| blow.span).max().unwrap();
+                    assert!(whole_from <= *at + SPAN.1, "seed {seed} at {at:?}");
+                    blows.iter().for_each(|blow| seen[blow.how as usize] += 1);
+                }
+                assert!(!whole_from.is_zero(), "seed {seed}: nobody troubles {part}");
+            }
+            for (_, act) in &acts {
+                match act {
+                    Act::Move(shard, _) => seen[3] += usize::from(shard.0 < SHARDS),
+                    Act::Leave(_) => seen[4] += 1,
+                    Act::Join(_) => seen[5] += 1,
+                    Act::Strike { .. } => {}
+                }
+            }
+        }
+        assert!(seen.iter().all(|count| *count > 50), "{seen:?}");
+    }
+}
