@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 /// How long an operation may take: shorter than many faults, so that nobody knows what became of some.
-const DEADLINE: Duration = Duration::from_secs(2);
+const DEADLINE: Duration = Duration::from_secs(1);
 /// A client rests up to so long between two operations, and leaves some of the machine to the cluster.
 const REST: Duration = Duration::from_millis(20);
 /// How large the values of heavy keys are: a few dozen fill a log so far that it is made a snapshot of.
@@ -91,7 +91,7 @@ impl Store for Cluster {
 
 /// A word, and itself again and again. In the history there is only the word.
 fn heavier(word: &Bytes) -> Bytes {
-    word.repeat(WEIGHT / word.len()).into()
+    word.repeat(WEIGHT / word.len().max(1)).into()
 }
 
 /// The word that a value is made of. If it is not, the value: nobody has written that.
