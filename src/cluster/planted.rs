@@ -8,7 +8,8 @@ use crate::{raft, rsm, shardkv, shardmaster};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Planted(Whose);
 
-/// Where it sits. A node without that part does not have it.
+/// Where it sits. A node without that part does not have it. (The store keeps its sessions itself, with what moves: bugs of the sessions that
+/// services share are the controller's.)
 #[cfg_attr(not(feature = "zoo"), allow(dead_code, reason = "nobody can name one"))]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Whose {

@@ -14,8 +14,10 @@ use std::time::Duration;
 
 /// How long an operation may take: shorter than many faults, so that nobody knows what became of some.
 const DEADLINE: Duration = Duration::from_secs(1);
-/// A client rests up to so long between two operations, and leaves some of the machine to the cluster.
-const REST: Duration = Duration::from_millis(20);
+/// A busy client rests up to so long between two operations: not long, for what is under way when a node goes is what tells.
+const REST: Duration = Duration::from_millis(4);
+/// A watcher rests from and to so long: it has not heard yet that somebody else leads.
+const WATCH: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(800));
 /// How large the values of heavy keys are: a few dozen fill a log so far that it is made a snapshot of.
 const WEIGHT: usize = 48 << 10;
 
@@ -101,17 +103,38 @@ fn lighter(value: Bytes) -> Bytes {
     if heavier(&word) == value { word } else { value }
 }
 
+/// What a client does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Habit {
+    /// It writes and reads, one after the other.
+    Busy,
+    /// It reads now and then.
+    Watcher,
+}
+
 /// How a client comes along, and whether it is to go on.
-#[derive(Clone, Default)]
 pub struct Progress {
-    stop: Arc<AtomicBool>,
-    /// How many writes were acknowledged.
-    writes: Arc<AtomicUsize>,
+    habit: Habit,
+    stop: AtomicBool,
+    /// How many of its writes were acknowledged, or of a watcher its reads.
+    done: AtomicUsize,
 }
 
 impl Progress {
-    pub fn writes(&self) -> usize {
-        self.writes.load(Relaxed)
+    pub fn of(habit: Habit) -> Arc<Progress> {
+        Arc::new(Progress { habit, stop: AtomicBool::new(false), done: AtomicUsize::new(0) })
+    }
+
+    pub fn done(&self) -> usize {
+        self.done.load(Relaxed)
+    }
+
+    /// How many more make progress.
+    pub fn enough(&self) -> usize {
+        match self.habit {
+            Habit::Busy => 20,
+            Habit::Watcher => 3,
+        }
     }
 
     pub fn stop(&self) {
@@ -120,7 +143,7 @@ impl Progress {
 }
 
 /// A client that works until it is told to stop.
-pub async fn work(number: usize, seed: u64, entries: Vec<String>, record: Record, progress: Progress) {
+pub async fn work(number: usize, seed: u64, entries: Vec<String>, record: Record, progress: Arc<Progress>) {
     let mut rng = Rng::new(seed, &format!("client {number}"));
     // It starts from another node than the others.
     let mut entries = entries;
@@ -129,17 +152,20 @@ pub async fn work(number: usize, seed: u64, entries: Vec<String>, record: Record
     let mut client = record::Client::new(cluster, &record);
     let keys = keys();
     let mut words = (1..).map(|nth| Bytes::from(format!("{number}.{nth} ")));
-    let mut last = BTreeMap::new();
+    let mut known = BTreeMap::new();
     while !progress.stop.load(Relaxed) {
         let key = rng.pick(&keys).clone();
-        let call = draw(&mut rng, &key, &mut words, &last);
-        let is_write = !matches!(call, Call::Get { .. });
+        let (call, rest) = match progress.habit {
+            Habit::Busy => (draw(&mut rng, &key, &mut words, &known), rng.between(Duration::ZERO, REST)),
+            Habit::Watcher => (Call::Get { key: key.clone() }, rng.between(WATCH.0, WATCH.1)),
+        };
+        let counts = progress.habit == Habit::Watcher || !matches!(call, Call::Get { .. });
         let told = client.call(call.clone()).await;
-        if is_write && told.is_ok() {
-            progress.writes.fetch_add(1, Relaxed);
+        if counts && told.is_ok() {
+            progress.done.fetch_add(1, Relaxed);
         }
-        remember(&mut last, key, call, told);
-        tokio::time::sleep(rng.between(Duration::ZERO, REST)).await;
+        remember(&mut known, key, call, told);
+        tokio::time::sleep(rest).await;
     }
     client.into_store().leave().await;
 }

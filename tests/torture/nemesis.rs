@@ -29,13 +29,16 @@ pub struct Nodes {
     file: PathBuf,
     bug: Option<String>,
     children: BTreeMap<String, Child>,
+    /// Those that were told to stop.
+    stopping: BTreeMap<String, Child>,
 }
 
 impl Nodes {
     /// Starts the nodes of the layout in this file, with a bug in each if one is named.
     pub fn start(file: PathBuf, bug: Option<String>) -> Nodes {
         let layout = Layout::load(&file).unwrap();
-        let mut nodes = Nodes { layout: layout.clone(), file, bug, children: BTreeMap::new() };
+        let mut nodes =
+            Nodes { layout: layout.clone(), file, bug, children: BTreeMap::new(), stopping: BTreeMap::new() };
         layout.nodes.values().for_each(|member| nodes.begin(member));
         nodes
     }
@@ -57,6 +60,13 @@ impl Nodes {
         kill_process(pid, signal).unwrap();
     }
 
+    /// Tells a node to stop in good order.
+    fn terminate(&mut self, member: &Member) {
+        self.signal(member, Signal::TERM);
+        let child = self.children.remove(&member.name).expect("it was just there");
+        self.stopping.insert(member.name.clone(), child);
+    }
+
     /// Nodes do not end by themselves, whatever happens to others.
     pub fn all_run(&mut self) {
         for (name, child) in &mut self.children {
@@ -73,7 +83,7 @@ impl Nodes {
     pub async fn end(mut self) {
         self.all_run();
         let members: Vec<Member> = self.layout.nodes.values().cloned().collect();
-        members.iter().for_each(|member| self.signal(member, Signal::TERM));
+        members.iter().for_each(|member| self.terminate(member));
         for member in &members {
             self.ended(member).await;
         }
@@ -82,7 +92,7 @@ impl Nodes {
     /// Waits until a node that was told to stop has done so, in good order.
     async fn ended(&mut self, member: &Member) {
         let deadline = Instant::now() + LAST_MOMENTS;
-        let child = self.children.get_mut(&member.name).expect("it was started");
+        let child = self.stopping.get_mut(&member.name).expect("it was told to stop");
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {
                 break status;
@@ -91,13 +101,13 @@ impl Nodes {
             sleep(Duration::from_millis(10)).await;
         };
         assert!(status.success(), "{} was told to stop, and ends with {status}", member.name);
-        self.children.remove(&member.name);
+        self.stopping.remove(&member.name);
     }
 }
 
 impl Drop for Nodes {
     fn drop(&mut self) {
-        for child in self.children.values_mut() {
+        for child in self.children.values_mut().chain(self.stopping.values_mut()) {
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -114,6 +124,8 @@ pub struct Nemesis {
 /// What is to be done at some time.
 enum Step {
     Begin(Act),
+    /// A node is struck.
+    Strike(Member, How, Duration),
     /// What was done to a node ends.
     End(Member, How),
 }
@@ -139,22 +151,27 @@ impl Nemesis {
         };
         agenda.extend(plan.into_iter().map(|(at, act)| (numbered(at), Step::Begin(act))));
         while let Some(((at, _), step)) = agenda.pop_first() {
+            // On a machine that is busy all comes late, and in the order that was planned.
             sleep((begun + at).saturating_duration_since(Instant::now())).await;
             self.nodes.all_run();
             match step {
                 Step::Begin(Act::Strike { part, leader, first, blows }) => {
                     let victims = self.victims(part, leader, first).await;
-                    for (member, Blow { how, span }) in victims.into_iter().zip(blows) {
-                        let how = self.strike(&member, how, span).await;
-                        agenda.insert(numbered(begun.elapsed() + span), Step::End(member, how));
-                    }
+                    let struck = victims.into_iter().zip(blows);
+                    agenda.extend(struck.map(|(member, Blow { after, how, span })| {
+                        (numbered(at + after), Step::Strike(member, how, span))
+                    }));
+                }
+                Step::Strike(member, how, span) => {
+                    let how = self.strike(&member, how, span);
+                    agenda.insert(numbered(at + span), Step::End(member, how));
                 }
                 Step::Begin(change) => {
                     if let Err(change) = changes.try_send(change) {
                         self.say("skip", &change.into_inner().to_string());
                     }
                 }
-                Step::End(member, how) => self.relent(&member, how),
+                Step::End(member, how) => self.relent(&member, how).await,
             }
         }
         drop(changes);
@@ -179,7 +196,7 @@ impl Nemesis {
     }
 
     /// Returns how it was treated: one that has only just been started cannot be stopped in good order.
-    async fn strike(&mut self, member: &Member, how: How, span: Duration) -> How {
+    fn strike(&mut self, member: &Member, how: How, span: Duration) -> How {
         let begun = processes::running(member).unwrap().is_some();
         let how = if how == How::Stop && !begun { How::Kill } else { how };
         self.say(&format!("{how:?}").to_lowercase(), &format!("{} for {span:.1?}", member.name));
@@ -190,18 +207,19 @@ impl Nemesis {
                 let status = child.wait().unwrap();
                 assert_eq!(status.signal(), Some(9), "{} has ended with {status}", member.name);
             }
-            How::Stop => {
-                self.nodes.signal(member, Signal::TERM);
-                self.nodes.ended(member).await;
-            }
+            How::Stop => self.nodes.terminate(member),
             How::Pause => self.nodes.signal(member, Signal::STOP),
         }
         how
     }
 
-    fn relent(&mut self, member: &Member, how: How) {
+    async fn relent(&mut self, member: &Member, how: How) {
         match how {
-            How::Kill | How::Stop => self.nodes.begin(member),
+            How::Kill => self.nodes.begin(member),
+            How::Stop => {
+                self.nodes.ended(member).await;
+                self.nodes.begin(member);
+            }
             How::Pause => self.nodes.signal(member, Signal::CONT),
         }
         self.say("again", &member.name);

@@ -14,12 +14,17 @@ pub const GROUPS: u64 = 3;
 pub const SHARDS: u32 = 6;
 /// How long a round of faults is.
 pub const ROUND: Duration = Duration::from_secs(15);
-/// How long a node is gone, or frozen.
-const SPAN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
+/// How long a node is gone, or frozen: less than an election takes, or for a while.
+const SPANS: [(Duration, Duration); 2] = [
+    (Duration::from_millis(100), Duration::from_millis(500)),
+    (Duration::from_millis(500), Duration::from_secs(3)),
+];
 /// How long all nodes of a part are there before one is gone again: long enough to elect somebody, or not quite.
-const CALM: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(2));
+const CALM: (Duration, Duration) = (Duration::from_millis(300), Duration::from_millis(1_500));
+/// How long after the first of several nodes another one is struck, if not at once: one that is left alone does something yet.
+const LATER: Duration = Duration::from_millis(600);
 /// Between two changes of the configuration.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(300), Duration::from_millis(1_500));
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 /// How a node is treated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +40,8 @@ pub enum How {
 /// One node that is treated so, for so long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Blow {
+    /// From then on, after the strike has begun.
+    pub after: Duration,
     pub how: How,
     pub span: Duration,
 }
@@ -42,7 +49,7 @@ pub struct Blow {
 /// What is done.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Act {
-    /// Nodes of one part, all at once. The first is its leader, or else the one with that number; the others are the next ones.
+    /// Nodes of one part. The first is its leader, or else the one with that number; the others are the next ones.
     Strike { part: Part, leader: bool, first: usize, blows: Vec<Blow> },
     /// A group gets a shard.
     Move(ShardId, GroupId),
@@ -55,11 +62,7 @@ pub enum Act {
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Act::Strike { part, leader, first, blows } => {
-                let whom = if *leader { "the leader".into() } else { format!("number {}", first + 1) };
-                write!(f, "strike {part} from {whom} on:")?;
-                blows.iter().try_for_each(|Blow { how, span }| write!(f, " {how:?} {span:?}"))
-            }
+            Act::Strike { part, blows, .. } => write!(f, "strike {} of {part}", blows.len()),
             Act::Move(shard, group) => write!(f, "move {shard} to {group}"),
             Act::Leave(group) => write!(f, "{group} leaves"),
             Act::Join(group) => write!(f, "{group} joins"),
@@ -84,9 +87,9 @@ pub fn draw(seed: u64, length: Duration) -> Vec<(Duration, Act)> {
         while at < length {
             let act = strike(&mut rng, part);
             let Act::Strike { blows, .. } = &act else { unreachable!("it was drawn as one") };
-            let longest = blows.iter().map(|blow| blow.span).max().expect("it has blows");
+            let end = ends(blows);
             acts.push((at, act));
-            at += longest + rng.between(CALM.0, CALM.1);
+            at += end + rng.between(CALM.0, CALM.1);
         }
     }
     let mut rng = Rng::new(seed, "configurations");
@@ -99,18 +102,25 @@ pub fn draw(seed: u64, length: Duration) -> Vec<(Duration, Act)> {
     acts
 }
 
+/// When all nodes are there again, after the strike has begun.
+fn ends(blows: &[Blow]) -> Duration {
+    blows.iter().map(|blow| blow.after + blow.span).max().expect("a strike has blows")
+}
+
 fn strike(rng: &mut Rng, part: Part) -> Act {
     let hit = match rng.below(10) {
         0..6 => 1,
         6..9 => 2,
         _ => SERVERS,
     };
-    let blow = |rng: &mut Rng| Blow {
-        how: *rng.pick(&[How::Kill, How::Kill, How::Pause, How::Pause, How::Stop]),
-        span: rng.between(SPAN.0, SPAN.1),
+    let blow = |rng: &mut Rng| {
+        let (shortest, longest) = *rng.pick(&SPANS);
+        let how = *rng.pick(&[How::Kill, How::Kill, How::Pause, How::Pause, How::Stop]);
+        let after = if rng.chance(500_000) { Duration::ZERO } else { rng.between(Duration::ZERO, LATER) };
+        Blow { after, how, span: rng.between(shortest, longest) }
     };
     let blows = (0..hit).map(|_| blow(rng)).collect();
-    Act::Strike { part, leader: rng.chance(600_000), first: rng.below(SERVERS as u64) as usize, blows }
+    Act::Strike { part, leader: rng.chance(800_000), first: rng.below(SERVERS as u64) as usize, blows }
 }
 
 fn change(rng: &mut Rng) -> Act {
@@ -145,8 +155,8 @@ mod tests {
                         continue;
                     }
                     assert!(whole_from.is_zero() || *at >= whole_from + CALM.0, "seed {seed} at {at:?}");
-                    whole_from = *at + blows.iter().map(|blow| blow.span).max().unwrap();
-                    assert!(whole_from <= *at + SPAN.1, "seed {seed} at {at:?}");
+                    whole_from = *at + ends(blows);
+                    assert!(whole_from <= *at + LATER + SPANS[1].1, "seed {seed} at {at:?}");
                     blows.iter().for_each(|blow| seen[blow.how as usize] += 1);
                 }
                 assert!(!whole_from.is_zero(), "seed {seed}: nobody troubles {part}");

@@ -1,7 +1,7 @@
 //! A cluster, its clients and its nemesis: from the first start to the judgement.
 
 use super::account;
-use super::load::{Cluster, Progress, is_log, keys, work};
+use super::load::{Cluster, Habit, Progress, is_log, keys, work};
 use super::nemesis::{Nemesis, Nodes};
 use super::plan::{GROUPS, SERVERS, SHARDS, draw, parts};
 use crate::net::{Place, SOON};
@@ -12,12 +12,11 @@ use shardlab::shardmaster::GroupId;
 use sim::history::{Call, History, Outcome};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How many clients there are.
-const CLIENTS: usize = 5;
-/// How many writes of each must be acknowledged to call it progress.
-const PROGRESS: usize = 20;
+/// How many clients there are of each habit.
+const CLIENTS: [(Habit, usize); 2] = [(Habit::Busy, 10), (Habit::Watcher, 4)];
 /// How long a node may take to say how it is.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -85,7 +84,8 @@ async fn faults_and_load(root: &Path, torture: &Torture, record: &Record) {
     let entries: Vec<String> = nodes.layout.nodes.values().map(|member| member.address.clone()).collect();
     let client = begin(&entries).await;
     let mut nemesis = Nemesis::new(nodes, record).await;
-    let progress: Vec<Progress> = (0..CLIENTS).map(|_| Progress::default()).collect();
+    let habits = CLIENTS.iter().flat_map(|&(habit, count)| std::iter::repeat_n(habit, count));
+    let progress: Vec<Arc<Progress>> = habits.map(Progress::of).collect();
     let clients: Vec<_> = progress
         .iter()
         .enumerate()
@@ -93,10 +93,10 @@ async fn faults_and_load(root: &Path, torture: &Torture, record: &Record) {
             tokio::spawn(work(nth, torture.seed, entries.clone(), record.clone(), progress.clone()))
         })
         .collect();
-    everybody_writes(&progress, "before there are faults").await;
+    everybody_comes_along(&progress, "before there are faults").await;
     nemesis.carry_out(draw(torture.seed, torture.length)).await;
-    everybody_writes(&progress, "when all is well again").await;
-    progress.iter().for_each(Progress::stop);
+    everybody_comes_along(&progress, "when all is well again").await;
+    progress.iter().for_each(|client| client.stop());
     for client in clients {
         client.await.expect("a client has no reason to panic");
     }
@@ -156,12 +156,12 @@ async fn begin(entries: &[String]) -> Client {
     client
 }
 
-/// Waits until some more writes of each client are acknowledged.
-async fn everybody_writes(progress: &[Progress], when: &str) {
-    let before: Vec<usize> = progress.iter().map(Progress::writes).collect();
+/// Waits until some more operations of each client are answered.
+async fn everybody_comes_along(progress: &[Arc<Progress>], when: &str) {
+    let due: Vec<usize> = progress.iter().map(|client| client.done() + client.enough()).collect();
     until(&format!("all clients come along {when}"), async || {
-        let came_along = |(now, before): (&Progress, &usize)| now.writes() >= before + PROGRESS;
-        progress.iter().zip(&before).all(came_along).then_some(())
+        let came_along = |(client, due): (&Arc<Progress>, &usize)| client.done() >= *due;
+        progress.iter().zip(&due).all(came_along).then_some(())
     })
     .await;
 }
