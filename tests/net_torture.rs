@@ -11,6 +11,7 @@ mod torture;
 use net::Place;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
+use torture::links::{in_a_network_of_its_own, possible};
 use torture::plan::ROUND;
 use torture::run::{Torture, run};
 
@@ -30,17 +31,42 @@ fn some_seed() -> u64 {
     now.as_nanos() as u64 % 1_000_000
 }
 
-#[test]
-fn what_a_cluster_says_is_true_whatever_is_done_to_it() {
-    let _alone = alone();
+/// Does to a cluster what the environment of this process says.
+fn as_told(links: bool) {
     let place = Place::new("torture");
     let torture = Torture {
         seed: set("SHARDLAB_TORTURE_SEED").unwrap_or_else(some_seed),
         length: ROUND * set("SHARDLAB_TORTURE_ROUNDS").unwrap_or(1),
         bug: set("SHARDLAB_TORTURE_BUG"),
+        links,
     };
     let (_evidence, wrong) = run(&place, &torture);
     assert!(wrong.is_empty(), "seed {}: {}", torture.seed, wrong.join("\n"));
+}
+
+#[test]
+fn what_a_cluster_says_is_true_whatever_is_done_to_it() {
+    let _alone = alone();
+    as_told(false);
+}
+
+/// Where it runs when it is in a network of its own.
+const INSIDE: &str = "SHARDLAB_TORTURE_INSIDE";
+const WITH_LINKS: &str = "what_a_cluster_says_is_true_when_links_are_cut_too";
+
+/// The same where links are cut, also in one direction, while clients reach both sides. It takes a network of its own.
+#[test]
+fn what_a_cluster_says_is_true_when_links_are_cut_too() {
+    let _alone = alone();
+    if std::env::var_os(INSIDE).is_some() {
+        return as_told(true);
+    }
+    if let Err(why) = possible() {
+        return println!("SKIPPED: links cannot be cut on this machine: {why}");
+    }
+    let mut inside = in_a_network_of_its_own(&std::env::current_exe().unwrap());
+    let status = inside.args(["--exact", WITH_LINKS, "--nocapture"]).env(INSIDE, "1").status().unwrap();
+    assert!(status.success(), "see above");
 }
 
 /// The same with servers that serve a shard before its data have come: the first move under load shows it.
@@ -51,7 +77,7 @@ fn a_store_that_loses_what_it_has_acknowledged_is_seen() {
     for attempt in 0..3 {
         let place = Place::new(&format!("torture-bug-{attempt}"));
         let bug = Some("serve-before-data".into());
-        let torture = Torture { seed: some_seed(), length: Duration::from_secs(5), bug };
+        let torture = Torture { seed: some_seed(), length: Duration::from_secs(5), bug, links: false };
         let (_evidence, wrong) = run(&place, &torture);
         if !wrong.is_empty() {
             let contradicts = wrong.iter().any(|what| what.contains("not linearizable: key "));

@@ -1,6 +1,6 @@
 //! What clients ask of the cluster: writes that all differ, and reads, on a few keys of every shard.
 
-use super::plan::SHARDS;
+use super::plan::{ROUND, SHARDS};
 use crate::record::{self, Lost, Record, Store};
 use bytes::Bytes;
 use labrpc::Rng;
@@ -39,13 +39,18 @@ pub fn is_log(key: &Bytes) -> bool {
     is_of(LOG, key)
 }
 
-/// One key of each kind in each shard.
-pub fn keys() -> Vec<Bytes> {
+/// One key of each kind in each shard; others each round, so that what is only appended to does not grow for ever.
+pub fn keys(round: u32) -> Vec<Bytes> {
     let of_shard = |kind: &str, shard| {
-        let mut names = (0..).map(|nth| Bytes::from(format!("{kind}-{nth}")));
+        let mut names = (0..).map(|nth| Bytes::from(format!("{kind}-{round}-{nth}")));
         names.find(|name| shard_of(name, SHARDS).0 == shard).expect("a hash reaches every shard")
     };
     (0..SHARDS).flat_map(|shard| KINDS.map(|kind| of_shard(kind, shard))).collect()
+}
+
+/// In which round a history is, from 0.
+pub fn round(record: &Record) -> u32 {
+    record.elapsed().div_duration_f64(ROUND) as u32
 }
 
 /// The cluster, as `shardlab::client` sees it.
@@ -150,11 +155,10 @@ pub async fn work(number: usize, seed: u64, entries: Vec<String>, record: Record
     rng.shuffle(&mut entries);
     let cluster = Cluster::enter(&entries, DEADLINE).await.expect("all nodes run when clients come");
     let mut client = record::Client::new(cluster, &record);
-    let keys = keys();
     let mut words = (1..).map(|nth| Bytes::from(format!("{number}.{nth} ")));
     let mut known = BTreeMap::new();
     while !progress.stop.load(Relaxed) {
-        let key = rng.pick(&keys).clone();
+        let key = rng.pick(&keys(round(&record))).clone();
         let (call, rest) = match progress.habit {
             Habit::Busy => (draw(&mut rng, &key, &mut words, &known), rng.between(Duration::ZERO, REST)),
             Habit::Watcher => (Call::Get { key: key.clone() }, rng.between(WATCH.0, WATCH.1)),
@@ -212,7 +216,7 @@ mod tests {
 
     #[test]
     fn every_shard_has_a_key_of_each_kind() {
-        let keys = keys();
+        let keys = keys(3);
         for kind in KINDS {
             let mut shards: Vec<u32> =
                 keys.iter().filter(|key| is_of(kind, key)).map(|key| shard_of(key, SHARDS).0).collect();

@@ -1,5 +1,6 @@
 //! Doing to a cluster what was planned: processes are killed, stopped, frozen and started again, and shards move.
 
+use super::links::Links;
 use super::plan::{Act, Blow, GROUPS, How};
 use crate::net::SOON;
 use crate::record::Record;
@@ -28,17 +29,18 @@ pub struct Nodes {
     pub layout: Layout,
     file: PathBuf,
     bug: Option<String>,
+    links: Option<Links>,
     children: BTreeMap<String, Child>,
     /// Those that were told to stop.
     stopping: BTreeMap<String, Child>,
 }
 
 impl Nodes {
-    /// Starts the nodes of the layout in this file, with a bug in each if one is named.
-    pub fn start(file: PathBuf, bug: Option<String>) -> Nodes {
+    /// Starts the nodes of the layout in this file, with a bug in each if one is named, and each behind its link if there are some.
+    pub fn start(file: PathBuf, bug: Option<String>, links: Option<Links>) -> Nodes {
         let layout = Layout::load(&file).unwrap();
-        let mut nodes =
-            Nodes { layout: layout.clone(), file, bug, children: BTreeMap::new(), stopping: BTreeMap::new() };
+        let (children, stopping) = (BTreeMap::new(), BTreeMap::new());
+        let mut nodes = Nodes { layout: layout.clone(), file, bug, links, children, stopping };
         layout.nodes.values().for_each(|member| nodes.begin(member));
         nodes
     }
@@ -46,7 +48,11 @@ impl Nodes {
     fn begin(&mut self, member: &Member) {
         std::fs::create_dir_all(&member.dir).unwrap();
         let log = OpenOptions::new().create(true).append(true).open(member.dir.join("log")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_shardlab"));
+        let program = env!("CARGO_BIN_EXE_shardlab");
+        let mut command = match &self.links {
+            Some(_) => Links::inside(&member.name, program),
+            None => Command::new(program),
+        };
         command.args(["node", "start", "--name", &member.name, "--config"]).arg(&self.file);
         command.args(self.bug.iter().flat_map(|bug| ["--bug", bug]));
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
@@ -65,6 +71,20 @@ impl Nodes {
         self.signal(member, Signal::TERM);
         let child = self.children.remove(&member.name).expect("it was just there");
         self.stopping.insert(member.name.clone(), child);
+    }
+
+    /// Cuts the links that are treated so, or mends them.
+    fn links(&self, member: &Member, how: How, act: fn(&Links, &str, &str)) {
+        let links = self.links.as_ref().expect("nothing is drawn for links that are not there");
+        let (out, back) = how.cuts().expect("it is something about links");
+        for other in self.layout.of(member.part).filter(|other| other.id != member.id) {
+            if out {
+                act(links, &member.name, &other.name);
+            }
+            if back {
+                act(links, &other.name, &member.name);
+            }
+        }
     }
 
     /// Nodes do not end by themselves, whatever happens to others.
@@ -209,6 +229,7 @@ impl Nemesis {
             }
             How::Stop => self.nodes.terminate(member),
             How::Pause => self.nodes.signal(member, Signal::STOP),
+            How::Cut | How::Mute | How::Deaf => self.nodes.links(member, how, Links::cut),
         }
         how
     }
@@ -221,6 +242,7 @@ impl Nemesis {
                 self.nodes.begin(member);
             }
             How::Pause => self.nodes.signal(member, Signal::CONT),
+            How::Cut | How::Mute | How::Deaf => self.nodes.links(member, how, Links::mend),
         }
         self.say("again", &member.name);
     }

@@ -35,7 +35,30 @@ pub enum How {
     Stop,
     /// Frozen, and let go on as if nothing had been.
     Pause,
+    /// Cut off from the others of its part, but not from anybody else.
+    Cut,
+    /// The others of its part do not hear it, and it hears them.
+    Mute,
+    /// It does not hear the others of its part, and they hear it.
+    Deaf,
 }
+
+impl How {
+    /// Whether it is links that are treated so, and whether what the node sends is lost, and what is sent to it.
+    pub fn cuts(self) -> Option<(bool, bool)> {
+        match self {
+            How::Cut => Some((true, true)),
+            How::Mute => Some((true, false)),
+            How::Deaf => Some((false, true)),
+            How::Kill | How::Stop | How::Pause => None,
+        }
+    }
+}
+
+/// What can be done everywhere.
+const TO_PROCESSES: &[How] = &[How::Kill, How::Kill, How::Pause, How::Pause, How::Stop];
+/// What can be done where links can be cut.
+const TO_LINKS_TOO: &[How] = &[How::Kill, How::Pause, How::Stop, How::Cut, How::Cut, How::Mute, How::Deaf];
 
 /// One node that is treated so, for so long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,17 +98,17 @@ pub fn parts() -> impl Iterator<Item = Part> {
     std::iter::once(Part::Controller).chain((1..=GROUPS).map(|group| Part::Group(GroupId(group))))
 }
 
-/// What is done within `length`, with the time from the beginning of each, in order.
+/// What is done within `length`, with the time from the beginning of each, in order; also to links, if there are some.
 ///
 /// In each part strikes follow one another, each with a calm behind it: so there is always soon a majority again. Those of
 /// different parts know nothing of each other.
-pub fn draw(seed: u64, length: Duration) -> Vec<(Duration, Act)> {
+pub fn draw(seed: u64, length: Duration, links: bool) -> Vec<(Duration, Act)> {
     let mut acts = Vec::new();
     for part in parts() {
         let mut rng = Rng::new(seed, &part.to_string());
         let mut at = rng.between(Duration::ZERO, CALM.1);
         while at < length {
-            let act = strike(&mut rng, part);
+            let act = strike(&mut rng, part, if links { TO_LINKS_TOO } else { TO_PROCESSES });
             let Act::Strike { blows, .. } = &act else { unreachable!("it was drawn as one") };
             let end = ends(blows);
             acts.push((at, act));
@@ -107,7 +130,7 @@ fn ends(blows: &[Blow]) -> Duration {
     blows.iter().map(|blow| blow.after + blow.span).max().expect("a strike has blows")
 }
 
-fn strike(rng: &mut Rng, part: Part) -> Act {
+fn strike(rng: &mut Rng, part: Part, hows: &[How]) -> Act {
     let hit = match rng.below(10) {
         0..6 => 1,
         6..9 => 2,
@@ -115,7 +138,7 @@ fn strike(rng: &mut Rng, part: Part) -> Act {
     };
     let blow = |rng: &mut Rng| {
         let (shortest, longest) = *rng.pick(&SPANS);
-        let how = *rng.pick(&[How::Kill, How::Kill, How::Pause, How::Pause, How::Stop]);
+        let how = *rng.pick(hows);
         let after = if rng.chance(500_000) { Duration::ZERO } else { rng.between(Duration::ZERO, LATER) };
         Blow { after, how, span: rng.between(shortest, longest) }
     };
@@ -138,15 +161,17 @@ mod tests {
 
     #[test]
     fn a_seed_draws_one_plan_and_another_seed_another() {
-        assert_eq!(draw(7, ROUND), draw(7, ROUND));
-        assert_ne!(draw(7, ROUND), draw(8, ROUND));
+        assert_eq!(draw(7, ROUND, true), draw(7, ROUND, true));
+        assert_ne!(draw(7, ROUND, true), draw(8, ROUND, true));
+        let strikes_links = |act: &Act| matches!(act, Act::Strike { blows, .. } if blows.iter().any(|blow| blow.how.cuts().is_some()));
+        assert!(!(0..50).any(|seed| draw(seed, ROUND, false).iter().any(|(_, act)| strikes_links(act))));
     }
 
     #[test]
     fn every_part_is_whole_again_soon_and_all_that_can_be_done_is_done() {
-        let mut seen = [0; 6];
+        let mut seen = [0; 9];
         for seed in 0..50 {
-            let acts = draw(seed, ROUND);
+            let acts = draw(seed, ROUND, true);
             for part in parts() {
                 let mut whole_from = Duration::ZERO;
                 for (at, act) in &acts {
@@ -163,9 +188,9 @@ mod tests {
             }
             for (_, act) in &acts {
                 match act {
-                    Act::Move(shard, _) => seen[3] += usize::from(shard.0 < SHARDS),
-                    Act::Leave(_) => seen[4] += 1,
-                    Act::Join(_) => seen[5] += 1,
+                    Act::Move(shard, _) => seen[6] += usize::from(shard.0 < SHARDS),
+                    Act::Leave(_) => seen[7] += 1,
+                    Act::Join(_) => seen[8] += 1,
                     Act::Strike { .. } => {}
                 }
             }

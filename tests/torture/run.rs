@@ -1,7 +1,8 @@
 //! A cluster, its clients and its nemesis: from the first start to the judgement.
 
 use super::account;
-use super::load::{Cluster, Habit, Progress, is_log, keys, work};
+use super::links::Links;
+use super::load::{Cluster, Habit, Progress, is_log, keys, round, work};
 use super::nemesis::{Nemesis, Nodes};
 use super::plan::{GROUPS, SERVERS, SHARDS, draw, parts};
 use crate::net::{Place, SOON};
@@ -27,6 +28,8 @@ pub struct Torture {
     pub length: Duration,
     /// A bug to plant in all nodes.
     pub bug: Option<String>,
+    /// Whether links are cut, too.
+    pub links: bool,
 }
 
 /// What is left of a run. If the test fails, it goes to a file.
@@ -79,8 +82,10 @@ fn summary(history: &History) -> String {
 }
 
 async fn faults_and_load(root: &Path, torture: &Torture, record: &Record) {
-    let layout = lay_out(root);
-    let nodes = Nodes::start(layout, torture.bug.clone());
+    let names = names();
+    let links = torture.links.then(|| Links::lay(&names).expect("it was tried before"));
+    let layout = lay_out(root, &names, links.as_ref());
+    let nodes = Nodes::start(layout, torture.bug.clone(), links);
     let entries: Vec<String> = nodes.layout.nodes.values().map(|member| member.address.clone()).collect();
     let client = begin(&entries).await;
     let mut nemesis = Nemesis::new(nodes, record).await;
@@ -94,7 +99,7 @@ async fn faults_and_load(root: &Path, torture: &Torture, record: &Record) {
         })
         .collect();
     everybody_comes_along(&progress, "before there are faults").await;
-    nemesis.carry_out(draw(torture.seed, torture.length)).await;
+    nemesis.carry_out(draw(torture.seed, torture.length, torture.links)).await;
     everybody_comes_along(&progress, "when all is well again").await;
     progress.iter().for_each(|client| client.stop());
     for client in clients {
@@ -106,19 +111,24 @@ async fn faults_and_load(root: &Path, torture: &Torture, record: &Record) {
     nemesis.close().await.end().await;
 }
 
-/// Writes a layout. Returns its file.
-fn lay_out(root: &Path) -> PathBuf {
-    let dir = root.join("data");
-    fs::create_dir(&dir).unwrap();
-    let mut layout = Layout { shards: SHARDS, ..Layout::new(77) };
+/// What nodes are called.
+fn names() -> Vec<String> {
     let name = |part, nth: usize| match part {
         Part::Controller => format!("m{nth}"),
         Part::Group(GroupId(group)) => format!("g{group}-{nth}"),
     };
-    let names: Vec<String> = parts().flat_map(|part| (1..=SERVERS).map(move |nth| name(part, nth))).collect();
+    parts().flat_map(|part| (1..=SERVERS).map(move |nth| name(part, nth))).collect()
+}
+
+/// Writes a layout. Returns its file.
+fn lay_out(root: &Path, names: &[String], links: Option<&Links>) -> PathBuf {
+    let dir = root.join("data");
+    fs::create_dir(&dir).unwrap();
+    let mut layout = Layout { shards: SHARDS, ..Layout::new(77) };
     let ports = processes::free_ports(names.len()).unwrap();
     for (name, port) in names.iter().zip(ports) {
-        layout.add_named(name, &format!("127.0.0.1:{port}"), dir.join(name)).unwrap();
+        let address = links.map_or_else(|| format!("127.0.0.1:{port}"), |links| links.socket(name));
+        layout.add_named(name, &address, dir.join(name)).unwrap();
     }
     let file = dir.join("cluster.toml");
     layout.save(&file).unwrap();
@@ -170,7 +180,7 @@ async fn everybody_comes_along(progress: &[Arc<Progress>], when: &str) {
 async fn read_all(entries: &[String], record: &Record) {
     let reader = Cluster::enter(entries, SOON).await.unwrap();
     let mut reader = Recorded::new(reader, record);
-    for key in keys() {
+    for key in (0..=round(record)).flat_map(keys) {
         let told = reader.call(Call::Get { key: key.clone() }).await;
         assert!(told.is_ok(), "all nodes run, and nobody answers for {key:?}");
     }
