@@ -5,6 +5,7 @@
 //!
 //! It takes the right to make namespaces, and this process must be in one of its own, which ends with it.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -21,6 +22,8 @@ const PORT: u16 = 7000;
 /// The links between nodes.
 pub struct Links {
     names: Vec<String>,
+    /// How many have cut each, from one node to another.
+    cuts: BTreeMap<(String, String), u32>,
 }
 
 impl Links {
@@ -37,23 +40,32 @@ impl Links {
             "link set lo up\nlink add bridge type bridge\naddress add {BRIDGE}/24 dev bridge\nlink set bridge up\n"
         );
         must("ip", &["-batch", "-"], &bridge)?;
-        let links = Links { names: names.to_vec() };
+        let links = Links { names: names.to_vec(), cuts: BTreeMap::new() };
         for name in names {
             must("ip", &["netns", "add", name], "")?;
+            let (address, card) = (links.address(name), links.card(name));
             let outside = format!(
-                "link add {name} type veth peer name eth netns {name}\nlink set {name} master bridge\nlink set {name} up\n"
+                "link add {name} type veth peer name eth address {card} netns {name}\n\
+                link set {name} master bridge\nlink set {name} up\n"
             );
             must("ip", &["-batch", "-"], &outside)?;
-            let address = links.address(name);
             let inside = format!("link set lo up\naddress add {address}/24 dev eth\nlink set eth up\n");
             must("ip", &["-netns", name, "-batch", "-"], &inside)?;
         }
         Ok(links)
     }
 
+    fn number(&self, name: &str) -> usize {
+        1 + self.names.iter().position(|one| one == name).expect("every node has a namespace")
+    }
+
     fn address(&self, name: &str) -> String {
-        let nth = self.names.iter().position(|one| one == name).expect("every node has a namespace");
-        format!("10.77.0.{}", nth + 1)
+        format!("10.77.0.{}", self.number(name))
+    }
+
+    /// Its hardware address.
+    fn card(&self, name: &str) -> String {
+        format!("02:00:00:00:01:{:02x}", self.number(name))
     }
 
     /// Where a node is reached.
@@ -69,15 +81,27 @@ impl Links {
     }
 
     /// From now on what one node sends to the other is lost.
-    pub fn cut(&self, from: &str, to: &str) {
-        let wrong = format!("neighbour replace {} lladdr {NOBODY} dev eth nud permanent\n", self.address(to));
-        must("ip", &["-netns", from, "-batch", "-"], &wrong).unwrap();
+    pub fn cut(&mut self, from: &str, to: &str) {
+        let cuts = self.cuts.entry((from.into(), to.into())).or_default();
+        *cuts += 1;
+        if *cuts == 1 {
+            self.send_to(NOBODY, from, to);
+        }
     }
 
-    /// From now on it arrives.
-    pub fn mend(&self, from: &str, to: &str) {
-        let forgotten = format!("neighbour delete {} dev eth\n", self.address(to));
-        must("ip", &["-netns", from, "-batch", "-"], &forgotten).unwrap();
+    /// From now on it arrives, unless somebody else has cut it, too.
+    pub fn mend(&mut self, from: &str, to: &str) {
+        let cuts = self.cuts.get_mut(&(from.into(), to.into())).expect("it was cut");
+        *cuts -= 1;
+        if *cuts == 0 {
+            self.send_to(&self.card(to), from, to);
+        }
+    }
+
+    /// What one node sends to the other goes to that card.
+    fn send_to(&self, card: &str, from: &str, to: &str) {
+        let entry = format!("neighbour replace {} lladdr {card} dev eth nud permanent\n", self.address(to));
+        must("ip", &["-netns", from, "-batch", "-"], &entry).unwrap();
     }
 }
 

@@ -74,8 +74,8 @@ impl Nodes {
     }
 
     /// Cuts the links that are treated so, or mends them.
-    fn links(&self, member: &Member, how: How, act: fn(&Links, &str, &str)) {
-        let links = self.links.as_ref().expect("nothing is drawn for links that are not there");
+    fn links(&mut self, member: &Member, how: How, act: fn(&mut Links, &str, &str)) {
+        let links = self.links.as_mut().expect("nothing is drawn for links that are not there");
         let (out, back) = how.cuts().expect("it is something about links");
         for other in self.layout.of(member.part).filter(|other| other.id != member.id) {
             if out {
