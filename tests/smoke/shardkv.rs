@@ -95,6 +95,8 @@ fn values_stay_while_groups_join_and_leave_and_shards_move() {
         let owned =
             |config: &ShardConfig, group| config.shards.iter().filter(|owner| **owner == Some(group)).count();
         master.join([(GroupId(2), servers(GroupId(2)))]).await.unwrap();
+        // At once, while shards are on their way, and when they have come.
+        all_are_there(&mut clerk, &keys).await;
         let config = at_rest(&mut clerk, &mut master).await;
         assert_eq!((owned(&config, GroupId(1)), owned(&config, GroupId(2))), (4, 4));
         all_are_there(&mut clerk, &keys).await;
