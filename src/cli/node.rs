@@ -53,6 +53,10 @@ struct Start {
     /// What is written: a level, or levels of parts as in `info,shardlab::net=debug`.
     #[arg(long, value_name = "FILTER", default_value = "info")]
     log: Targets,
+    /// A bug to plant in this node, by the name that it has in the laboratory: for those who test tests.
+    #[cfg(feature = "zoo")]
+    #[arg(long)]
+    bug: Option<shardlab::cluster::Planted>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -75,7 +79,7 @@ pub fn node(args: Args) -> Outcome {
     let runtime = runtime.map_err(|why| Ending::no(format!("this machine gives no threads: {why}")))?;
     let outcome = runtime.block_on(async {
         let stop = asked_to_end().map_err(|why| Ending::no(format!("cannot wait for signals: {why}")))?;
-        node::run(&layout, &name, stop).await.map_err(|why| match why {
+        node::run(&layout, &name, start.planted(), stop).await.map_err(|why| match why {
             node::Failed::Layout(_) | node::Failed::Address { .. } => Ending::usage(why),
             _ => Ending::no(why),
         })
@@ -105,6 +109,16 @@ impl Start {
             layout.add_named(name, address, dir.clone()).map_err(wrong)?;
         }
         layout.checked("the command line")
+    }
+
+    #[cfg(feature = "zoo")]
+    fn planted(&self) -> Option<shardlab::cluster::Planted> {
+        self.bug
+    }
+
+    #[cfg(not(feature = "zoo"))]
+    fn planted(&self) -> Option<shardlab::cluster::Planted> {
+        None
     }
 
     fn begin_log(&self) {

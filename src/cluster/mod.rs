@@ -9,6 +9,7 @@
 //! * [`Book`] in `book`: where all nodes are to be reached, as they tell each other;
 //! * [`Status`] in `status`: how a node is, in its own words;
 //! * `desk`: what can be asked of a node besides its service;
+//! * [`Planted`] in `planted`: a bug that is planted in a node;
 //! * [`processes`]: nodes as processes of this machine;
 //! * [`client`]: the client;
 //! * [`bench`]: many of its operations at once, and how long they take.
@@ -20,10 +21,12 @@ mod desk;
 mod home;
 mod layout;
 pub mod node;
+mod planted;
 pub mod processes;
 mod status;
 
 pub use book::{Book, Entry};
 pub use home::{Home, HomeError, Owner};
 pub use layout::{Layout, LayoutError, Member, Part};
+pub use planted::Planted;
 pub use status::{Counts, Log, Status, Work, details, table};

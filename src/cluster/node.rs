@@ -7,6 +7,7 @@ use super::book::{Book, Entry};
 use super::desk::{self, Answer, Ask};
 use super::home::{Home, HomeError, Owner};
 use super::layout::{Layout, LayoutError, Member, Part};
+use super::planted::Planted;
 use super::status::{self, Counts, Status, Work};
 use crate::raft::{self, Options};
 use crate::rsm::{self, Request, Response};
@@ -59,11 +60,17 @@ pub enum Failed {
     Halted(String),
 }
 
-/// Runs a node until `stop` is there, on the runtime of the caller; then stops it in good order.
+/// Runs a node until `stop` is there, on the runtime of the caller; then stops it in good order. `planted` is for those who test
+/// tests.
 ///
 /// # Errors
 /// [`Failed`]: it did not start, or could not go on.
-pub async fn run(layout: &Layout, name: &str, stop: impl Future<Output = ()>) -> Result<(), Failed> {
+pub async fn run(
+    layout: &Layout,
+    name: &str,
+    planted: Option<Planted>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Failed> {
     let missing = || LayoutError { place: "the layout".into(), what: format!("there is no node `{name}` in it") };
     let member = layout.named(name).ok_or_else(missing)?;
     let home = Home::claim(&member.dir, &Owner::of(layout, member))?;
@@ -76,7 +83,7 @@ pub async fn run(layout: &Layout, name: &str, stop: impl Future<Output = ()>) ->
     })?);
     let mut stop = pin!(stop);
     let booted = async {
-        match select(pin!(boot(layout, member, &host)), pin!(host.halted())).await {
+        match select(pin!(boot(layout, member, planted, &host)), pin!(host.halted())).await {
             Either::Left((server, _)) => server,
             Either::Right((why, _)) => Err(Failed::Halted(why)),
         }
@@ -111,14 +118,19 @@ fn resolve(address: &str) -> Result<SocketAddr, Failed> {
 }
 
 /// Boots the server, and begins to answer questions about the node.
-async fn boot(layout: &Layout, member: &Member, host: &Arc<Host>) -> Result<raft::Node, Failed> {
+async fn boot(
+    layout: &Layout,
+    member: &Member,
+    planted: Option<Planted>,
+    host: &Arc<Host>,
+) -> Result<raft::Node, Failed> {
     let env = host.env();
     let book = Book::of(layout);
     let home = std::path::absolute(&member.dir).unwrap_or_else(|_| member.dir.clone());
     let own = Entry { home: display(&home), boot: env.boot().0, ..Entry::of(member) };
     book.merge(vec![own.clone()]);
     let desk = host.desk(desk::KIND);
-    let node = boot_service(layout, member, &env).await?;
+    let node = boot_service(layout, member, planted, &env).await?;
     env.spawn(serve_desk(desk, host.clone(), own, node.clone(), book.clone()));
     env.spawn(book.keep(Arc::downgrade(host), env.clone(), true));
     let (name, part, address) = (&member.name, member.part, &member.address);
@@ -131,7 +143,15 @@ fn display(path: &Path) -> String {
 }
 
 /// The same servers as in the laboratory.
-async fn boot_service(layout: &Layout, member: &Member, env: &Env) -> Result<raft::Node, raft::StartError> {
+async fn boot_service(
+    layout: &Layout,
+    member: &Member,
+    planted: Option<Planted>,
+    env: &Env,
+) -> Result<raft::Node, raft::StartError> {
+    if let Some(planted) = planted {
+        tracing::warn!(target: "shardlab::node", node = %member.id, "a bug is planted: {}", planted.name());
+    }
     let voters = layout.of(member.part).map(|member| member.id);
     let raft = raft::Config::new(member.id, voters);
     let identity = format!("{} of cluster {}, {}", member.id, layout.cluster, member.part);
@@ -140,7 +160,8 @@ async fn boot_service(layout: &Layout, member: &Member, env: &Env) -> Result<raf
     match member.part {
         Part::Controller => {
             let settings = shardmaster::Settings { shards: layout.shards, ..Default::default() };
-            let config = shardmaster::Config { raft, options, service, settings };
+            let mut config = shardmaster::Config { raft, options, service, settings };
+            planted.into_iter().for_each(|planted| planted.in_controller(&mut config));
             let server = shardmaster::Server::boot(env.clone(), config, None).await?;
             Ok(server.node().clone())
         }
@@ -148,7 +169,8 @@ async fn boot_service(layout: &Layout, member: &Member, env: &Env) -> Result<raf
             let settings = shardkv::Settings { group, shards: layout.shards, ..Default::default() };
             let masters = layout.of(Part::Controller).map(|member| member.id).collect();
             let timing = Timing::default();
-            let config = shardkv::Config { raft, options, service, settings, masters, timing };
+            let mut config = shardkv::Config { raft, options, service, settings, masters, timing };
+            planted.into_iter().for_each(|planted| planted.in_group(&mut config));
             let server = shardkv::Server::boot(env.clone(), config, None).await?;
             Ok(server.node().clone())
         }

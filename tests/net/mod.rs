@@ -1,5 +1,7 @@
 //! Clusters of processes, each in a directory of its own: started, asked and stopped with the `shardlab` command.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};

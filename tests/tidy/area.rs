@@ -238,6 +238,22 @@ const AREAS: &[Area] = &[
         prints: true,
         ..AROUND
     },
+    // Real processes and sockets, judged by the laboratory.
+    Area {
+        places: &["tests/net_smoke.rs", "tests/net_torture.rs", "tests/record/", "tests/smoke/", "tests/torture/"],
+        may_name: &[
+            "futures",
+            "labrpc",
+            "labrpc::net",
+            "shardlab",
+            "shardlab::client",
+            "shardlab::cluster",
+            "sim",
+            "tokio",
+        ],
+        prints: true,
+        ..AROUND
+    },
     Area {
         places: &["tests/", "benches/", "sim/"],
         may_name: &[
