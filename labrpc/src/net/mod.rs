@@ -27,7 +27,7 @@ mod directory;
 mod disk;
 mod env;
 pub mod frame;
-mod handshake;
+pub mod handshake;
 mod link;
 mod listener;
 mod observe;
