@@ -43,9 +43,9 @@ pub fn introduce(host: &Host, other: &Host) {
     host.set_peer(other.env().id(), other.local_addr().unwrap().to_string());
 }
 
-/// Waits for something to become so: within ten seconds, or it never will.
+/// Waits for something to become so: within a minute, or it never will: the machine may be busy.
 pub async fn until(env: &Env, what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = env.now() + Duration::from_secs(10);
+    let end = env.now() + Duration::from_secs(60);
     while !is_so() {
         assert!(env.now() < end, "it did not come about that {what}");
         env.sleep(Duration::from_millis(2)).await;
@@ -53,7 +53,7 @@ pub async fn until(env: &Env, what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 pub async fn soon<T>(env: &Env, future: impl Future<Output = T>) -> T {
-    match select(pin!(future), env.sleep(Duration::from_secs(10))).await {
+    match select(pin!(future), env.sleep(Duration::from_secs(60))).await {
         Either::Left((outcome, _)) => outcome,
         Either::Right(_) => panic!("it does not happen"),
     }
