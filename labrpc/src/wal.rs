@@ -104,11 +104,14 @@ impl Head {
         let (offset, rest) = payload.split_first_chunk::<8>()?;
         let (mark, rest) = rest.split_first_chunk::<8>()?;
         let (chain, _) = rest.split_first_chunk::<4>()?;
-        Some(Head {
+        let head = Head {
             offset: u64::from_le_bytes(*offset),
             mark: u64::from_le_bytes(*mark),
             chain: u32::from_le_bytes(*chain),
-        })
+        };
+        // Nothing behind a frame is durable when it is written; whoever says so is no writer of ours, and believing it would
+        // refuse logs for damage to bytes that they never had.
+        (head.mark <= head.offset).then_some(head)
     }
 }
 
@@ -321,6 +324,20 @@ mod tests {
         new.extend_from_slice(&old[new.len()..]);
         let scanned = scan(&new, 7).unwrap();
         assert_eq!((texts(&new, &scanned).concat(), scanned.torn), ("aB".into(), Some(Broken::Chain)));
+    }
+
+    #[test]
+    fn a_frame_that_says_more_is_durable_than_there_was_is_none_of_ours() {
+        let (mut bytes, ends) = log(&[&["a"]]);
+        let (end, chain) = (ends[0] as u64, frame::checksum(&bytes).unwrap());
+        for mark in [end + 1, u64::MAX] {
+            let head = [&end.to_le_bytes()[..], &mark.to_le_bytes(), &chain.to_le_bytes()].concat();
+            bytes.truncate(ends[0]);
+            frame::append(&mut bytes, &head);
+            let scanned = scan(&bytes, 7).unwrap();
+            assert_eq!((texts(&bytes, &scanned).concat(), scanned.tail.mark), ("a".into(), 0), "{scanned:?}");
+            assert!(scanned.torn.is_some());
+        }
     }
 
     #[test]

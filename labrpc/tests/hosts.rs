@@ -3,85 +3,17 @@
 #![cfg(feature = "net")]
 
 mod logs;
+mod machine;
 
-use futures::future::{Either, select};
 use labrpc::net::{Config, Host, Limits, QueueLimit, Resident, Secret, StartError, who_is};
 use labrpc::persister::{Persister, Refused};
-use labrpc::{CallError, DiskError, Env, Event, Index, Kind, NodeId, Role, Term};
-use logs::Logs;
-use std::future::Future;
-use std::net::SocketAddr;
-use std::pin::pin;
+use labrpc::{CallError, DiskError, Event, Index, Kind, NodeId, Role, Term};
+use machine::{
+    PING, S1, S2, answers_within, can_talk, config, handshake_by_hand, introduce, localhost, pair, run, soon, until,
+};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-
-const PING: Kind = Kind::new("ping");
-const S1: NodeId = NodeId(1);
-const S2: NodeId = NodeId(2);
-
-/// Runs a test on one thread, which keeps its log.
-fn run<F: Future<Output = ()>>(test: impl FnOnce(Logs) -> F) {
-    let logs = Logs::default();
-    let _kept = logs.keep();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(test(logs.clone()));
-}
-
-fn localhost() -> SocketAddr {
-    "127.0.0.1:0".parse().unwrap()
-}
-
-fn config(id: NodeId) -> Config {
-    Config { listen: Some(localhost()), ..Config::new(id, 7) }
-}
-
-/// Two hosts that know where the other is.
-fn pair(one: Config, two: Config) -> (Host, Host) {
-    let (one, two) = (Host::start(one).unwrap(), Host::start(two).unwrap());
-    introduce(&one, &two);
-    introduce(&two, &one);
-    (one, two)
-}
-
-fn introduce(host: &Host, other: &Host) {
-    host.set_peer(other.env().id(), other.local_addr().unwrap().to_string());
-}
-
-/// Waits for something to become so: within ten seconds, or it never will.
-async fn until(env: &Env, what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = env.now() + Duration::from_secs(10);
-    while !is_so() {
-        assert!(env.now() < end, "it did not come about that {what}");
-        env.sleep(Duration::from_millis(2)).await;
-    }
-}
-
-async fn soon<T>(env: &Env, future: impl Future<Output = T>) -> T {
-    match select(pin!(future), env.sleep(Duration::from_secs(10))).await {
-        Either::Left((outcome, _)) => outcome,
-        Either::Right(_) => panic!("it does not happen"),
-    }
-}
-
-/// Whether the first gets an answer from the second within so long.
-async fn answers_within(span: Duration, one: &Host, two: &Host) -> bool {
-    let (one, two) = (one.env(), two.env());
-    let ask = one.call(two.id(), PING, &b"hi"[..], one.now() + span);
-    let serve = async {
-        let request = two.accept().await;
-        two.reply(&request, &b"yes"[..]);
-        std::future::pending::<()>().await;
-    };
-    match select(pin!(ask), pin!(serve)).await {
-        Either::Left((outcome, _)) => outcome.is_ok_and(|answer| answer == "yes"),
-        Either::Right(_) => false,
-    }
-}
-
-async fn can_talk(one: &Host, two: &Host) -> bool {
-    answers_within(Duration::from_secs(10), one, two).await
-}
 
 /// Long enough for many attempts, since those fail at once.
 async fn cannot_talk(one: &Host, two: &Host) -> bool {
@@ -157,34 +89,6 @@ fn whoever_speaks_http_is_sent_away_with_one_line() {
         let line = logs.one(&format!("peer {} speaks HTTP", browser.local_addr().unwrap()));
         assert!(line.contains("use a client of the cluster"), "{line}");
         assert!(can_talk(&two, &one).await, "and nobody else has noticed");
-    });
-}
-
-/// A handshake as another program would make it: what is on the wire, byte for byte.
-async fn handshake_by_hand(address: SocketAddr) -> TcpStream {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let (cluster, node, whom, boot) = (7u64.to_le_bytes(), [9u8, 0, 0, 0], [1u8, 0, 0, 0], [1u8, 0, 0, 0]);
-    let hello = [&b"shardlab"[..], &[1, 0], &[0], &cluster, &node, &whom, &boot, &[5; 32]].concat();
-    stream.write_all(&hello).await.unwrap();
-    let mut answer = [0; 63 + 1];
-    stream.read_exact(&mut answer).await.unwrap();
-    assert_eq!((&answer[..10], answer[63]), (&b"shardlab\x01\0"[..], 0), "a hello of the same form, and a welcome");
-    stream
-}
-
-#[test]
-fn a_frame_that_claims_a_gigabyte_ends_its_connection_and_no_other() {
-    run(|logs| async move {
-        let (one, two) = pair(config(S1), config(S2));
-        assert!(can_talk(&two, &one).await);
-        let mut hostile = handshake_by_hand(one.local_addr().unwrap()).await;
-        let header = [&b"SL\x01\x00"[..], &[0; 4], &(1u32 << 30).to_le_bytes()].concat();
-        hostile.write_all(&header).await.unwrap();
-        let env = one.env();
-        assert_eq!(soon(&env, hostile.read(&mut [0; 8])).await.unwrap(), 0, "the connection is closed");
-        until(&env, "the log says it", || logs.has("frame of 1073741824 bytes, but at most")).await;
-        assert!(can_talk(&two, &one).await);
-        assert_eq!(two.counters().peers[&S1].connections, 1, "the other connection goes on");
     });
 }
 

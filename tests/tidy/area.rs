@@ -232,6 +232,12 @@ const AREAS: &[Area] = &[
         prints: true,
         ..AROUND
     },
+    // What decoders must hold. The tests of labrpc include some of it, those of shardlab the rest.
+    Area {
+        places: &["fuzz/"],
+        may_name: &["futures", "labgob", "labrpc", "labrpc::net", "shardlab", "tokio", "tokio_util"],
+        ..AROUND
+    },
     Area {
         places: &["tests/net/", "tests/net_cluster.rs"],
         may_name: &["shardlab", "shardlab::client", "shardlab::cluster", "tokio"],

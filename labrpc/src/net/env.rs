@@ -10,6 +10,7 @@ use super::frame::Message;
 use super::handshake::Identity;
 use super::observe::Observer;
 use super::peer::{Counts, Peer};
+use super::ration::Ration;
 use super::router::{Back, Router};
 use crate::disk::{DiskError, DiskOp};
 use crate::event::Event;
@@ -49,7 +50,17 @@ pub(crate) struct NetEnv {
     pub without_address: AtomicU64,
     /// Connections that were refused.
     pub turned_away: AtomicU64,
+    pub lines: Lines,
     pub ending: Ending,
+}
+
+/// Lines of the log that others can bring about as often as they like.
+#[derive(Default)]
+pub(crate) struct Lines {
+    /// About those who were sent away.
+    pub refusals: Ration,
+    /// About those who were there.
+    pub departures: Ration,
 }
 
 /// Whether a boot is over, and who waits for that.

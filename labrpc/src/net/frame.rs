@@ -14,6 +14,7 @@ use crate::message::{Direction, Kind};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use labgob::frame::{self, FrameError, HEADER};
 use std::io;
+use std::time::Duration;
 use tokio_util::codec::{Decoder, Encoder};
 
 /// direction (1), call (8), kind (8).
@@ -49,6 +50,14 @@ pub enum WireError {
     /// A message that does not go this way over a connection of this sort.
     #[error("a message of direction {0:?}, which does not come this way")]
     Unexpected(Direction),
+    /// A message has begun, and does not come on.
+    #[error("a message has begun, of which less than {} KiB have come in {patience:?}", .least >> 10)]
+    Stalled {
+        /// Bytes that should have come,
+        least: usize,
+        /// in so long.
+        patience: Duration,
+    },
     /// The stream itself failed.
     #[error(transparent)]
     Io(#[from] io::Error),

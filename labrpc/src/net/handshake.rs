@@ -16,6 +16,10 @@
 //! who have an address and nothing else.
 //!
 //! Each side hears what is wrong in words of its own, so an operator finds it in either log.
+//!
+//! What comes is hostile until the end: it is read into buffers of fixed size, and but for the 4 KiB that one of another version may
+//! still say, nothing is reserved for it. What is taken for a hello is byte for byte one that a node writes. How long all of it may
+//! take is for the caller to bound; a host does, with [`Limits::handshake`](super::Limits::handshake).
 
 use super::Secret;
 use crate::id::NodeId;
@@ -40,21 +44,30 @@ const ANYBODY: NodeId = NodeId(0);
 const WELCOME: u8 = 0;
 const WRONG_SECRET: u8 = 1;
 
+/// How a client of TLS begins: a handshake record of whatever version.
+const TLS: &[u8] = &[0x16, 0x03];
 /// How methods and answers of HTTP begin.
 const HTTP: [&[u8]; 9] = [b"GET ", b"HEAD", b"POST", b"PUT ", b"DELE", b"OPTI", b"PATC", b"PRI ", b"HTTP"];
 
 /// What this node says of itself.
-pub(crate) struct Identity {
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Its cluster.
     pub cluster: u64,
+    /// Which node it is.
     pub node: NodeId,
+    /// Which of its boots.
     pub boot: u32,
+    /// What those must know who talk to it.
     pub secret: Option<Secret>,
 }
 
 /// Whom a handshake has found at the other end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Remote {
+pub struct Remote {
+    /// Which node.
     pub node: NodeId,
+    /// Which of its boots.
     pub boot: u32,
 }
 
@@ -73,37 +86,77 @@ pub struct Resident {
 
 /// Why a connection is given up. To be read behind "peer 10.0.0.3:7001".
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum HandshakeError {
+pub enum HandshakeError {
+    /// A browser, mostly.
     #[error(
         "speaks HTTP, but this is the port on which nodes and their clients talk, and not in HTTP: use a client of the cluster"
     )]
     Http,
+    /// A client that was told to encrypt.
+    #[error(
+        "speaks TLS, but nodes and their clients talk without it: use a client of the cluster, and a tunnel if it must be encrypted"
+    )]
+    Tls,
+    /// Somebody else altogether.
     #[error("does not speak the protocol of nodes: is this the right address?")]
     Stranger,
+    /// A node of another release.
     #[error("speaks version {theirs} of the protocol, this node version {VERSION}: run releases that fit together")]
-    Version { theirs: u16 },
+    Version {
+        /// Which version it speaks.
+        theirs: u16,
+    },
+    /// A node of another cluster.
     #[error("is of cluster {theirs}, this node of cluster {ours}: check the number of the cluster and the address")]
-    Cluster { theirs: u64, ours: u64 },
+    Cluster {
+        /// Its cluster.
+        theirs: u64,
+        /// This node's.
+        ours: u64,
+    },
+    /// A node with the id of this one.
     #[error(
         "says that it is {node}, and so is this node: give each node an id of its own, and look whether its address is this node's"
     )]
-    Twin { node: NodeId },
+    Twin {
+        /// The id.
+        node: NodeId,
+    },
+    /// Not the node that was dialled.
     #[error("is {found}, but {wanted} was looked for there: check the addresses of peers")]
-    Another { found: NodeId, wanted: NodeId },
+    Another {
+        /// Who is there.
+        found: NodeId,
+        /// Who should be.
+        wanted: NodeId,
+    },
+    /// It has dialled another node.
     #[error("looks for {wanted} here, but this is {found}: check its addresses of peers")]
-    Astray { wanted: NodeId, found: NodeId },
+    Astray {
+        /// Who should be here.
+        wanted: NodeId,
+        /// Who is.
+        found: NodeId,
+    },
+    /// Only this node has a secret.
     #[error("has no shared secret, and this node has one: set the same secret on both")]
     TheyHaveNoSecret,
+    /// Only the other has one.
     #[error("has a shared secret, and this node has none: set the same secret on both")]
     WeHaveNoSecret,
+    /// They have different ones.
     #[error("has another shared secret than this node: set the same secret on both")]
     Secret,
+    /// It says nothing, or too slowly.
     #[error("did not finish the handshake within {0:?}")]
     Deadline(Duration),
+    /// It has what it wanted to know.
     #[error("asked who is here")]
     Inquiry,
+    /// Nobody listens there, or nobody is heard.
     #[error("cannot be reached: {0}")]
     Unreachable(io::Error),
+    /// The stream has failed, or has ended too early.
     #[error("went away during the handshake: {0}")]
     Io(#[from] io::Error),
 }
@@ -137,17 +190,23 @@ impl Hello {
         bytes
     }
 
-    /// Reads what stands behind the preamble.
-    fn parse(rest: &[u8; HELLO - PREAMBLE]) -> Hello {
+    /// Reads what stands behind the preamble: only what [`Hello::to_bytes`] writes, or two who have heard different bytes would
+    /// prove the same.
+    fn parse(rest: &[u8; HELLO - PREAMBLE]) -> Result<Hello, HandshakeError> {
+        let has_secret = match rest[0] {
+            0 => false,
+            1 => true,
+            _ => return Err(HandshakeError::Stranger),
+        };
         let word = |at: usize| u32::from_le_bytes([rest[at], rest[at + 1], rest[at + 2], rest[at + 3]]);
-        Hello {
-            has_secret: rest[0] != 0,
+        Ok(Hello {
+            has_secret,
             cluster: u64::from(word(1)) | u64::from(word(5)) << 32,
             node: NodeId(word(9)),
             whom: NodeId(word(13)),
             boot: word(17),
             nonce: *rest[21..].first_chunk().expect("it ends with the nonce"),
-        }
+        })
     }
 
     /// Whether we belong together, so far.
@@ -164,8 +223,11 @@ impl Hello {
     }
 }
 
-/// The handshake of whoever has opened the stream, to reach `wanted`.
-pub(crate) async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
+/// The handshake of whoever has opened the stream, to reach `wanted`. `nonce` must be new and not to be foreseen.
+///
+/// # Errors
+/// [`HandshakeError`].
+pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     us: &Identity,
     wanted: NodeId,
@@ -173,7 +235,7 @@ pub(crate) async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<Remote, HandshakeError> {
     let ours = Hello::of(us, wanted, nonce).to_bytes();
     stream.write_all(&ours).await?;
-    let hello = read_hello(stream).await?;
+    let hello = read_answer(stream).await?;
     hello.judge(us)?;
     if hello.node != wanted {
         return Err(HandshakeError::Another { found: hello.node, wanted });
@@ -189,19 +251,25 @@ pub(crate) async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(Remote { node: hello.node, boot: hello.boot })
 }
 
-/// Asks who is at the other end, and nothing more.
-pub(crate) async fn inquire<S: AsyncRead + AsyncWrite + Unpin>(
+/// Asks who is at the other end, and nothing more. `nonce` must be new and not to be foreseen.
+///
+/// # Errors
+/// [`HandshakeError`].
+pub async fn inquire<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     nonce: [u8; 32],
 ) -> Result<Resident, HandshakeError> {
     let nobody = Identity { cluster: 0, node: ANYBODY, boot: 0, secret: None };
     stream.write_all(&Hello::of(&nobody, ANYBODY, nonce).to_bytes()).await?;
-    let Hello { has_secret, cluster, node, boot, .. } = read_hello(stream).await?;
+    let Hello { has_secret, cluster, node, boot, .. } = read_answer(stream).await?;
     Ok(Resident { cluster, node, boot, has_secret })
 }
 
-/// The handshake of whoever was called.
-pub(crate) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
+/// The handshake of whoever was called. `nonce` must be new and not to be foreseen.
+///
+/// # Errors
+/// [`HandshakeError`].
+pub async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     us: &Identity,
     nonce: [u8; 32],
@@ -251,7 +319,11 @@ async fn read_hello<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Hello, Hands
     stream.read_exact(&mut magic).await?;
     if magic != MAGIC {
         let is_http = HTTP.iter().any(|start| magic.starts_with(start));
-        return Err(if is_http { HandshakeError::Http } else { HandshakeError::Stranger });
+        return Err(match () {
+            () if is_http => HandshakeError::Http,
+            () if magic.starts_with(TLS) => HandshakeError::Tls,
+            () => HandshakeError::Stranger,
+        });
     }
     let theirs = stream.read_u16_le().await?;
     if theirs != VERSION {
@@ -259,7 +331,13 @@ async fn read_hello<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Hello, Hands
     }
     let mut rest = [0; HELLO - PREAMBLE];
     stream.read_exact(&mut rest).await?;
-    Ok(Hello::parse(&rest))
+    Hello::parse(&rest)
+}
+
+/// The hello of an acceptor, which looks for nobody.
+async fn read_answer<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Hello, HandshakeError> {
+    let hello = read_hello(stream).await?;
+    if hello.whom == hello.node { Ok(hello) } else { Err(HandshakeError::Stranger) }
 }
 
 async fn check_proof<S: AsyncRead + Unpin>(

@@ -137,6 +137,9 @@ fn strangers_are_named_and_told_nothing() {
         assert!(said.starts_with("speaks HTTP"), "{said}");
         assert!(heard.is_empty());
     }
+    let (said, heard) = told(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
+    assert!(said.starts_with("speaks TLS, but nodes"), "{said}");
+    assert!(heard.is_empty());
     let (said, heard) = told(b"SSH-2.0-OpenSSH_9.7\r\n");
     assert!(said.starts_with("does not speak the protocol of nodes"), "{said}");
     assert!(heard.is_empty());

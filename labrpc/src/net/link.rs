@@ -1,24 +1,29 @@
 //! One connection whose ends know each other: what waits is written, what comes is delivered, until either end is gone.
 
 use super::env::NetEnv;
-use super::frame::{Frames, WireError};
+use super::frame::{Frames, Message, WireError};
 use super::router::Outbox;
 use crate::id::NodeId;
 use futures::future::{Either, select};
 use futures::{SinkExt, StreamExt};
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
 use tokio_util::codec::{FramedRead, FramedWrite};
 
 /// What is read at once.
 const READ: usize = 16 << 10;
 /// What is put into one write before the socket has to take it.
 const WRITE: usize = 256 << 10;
+
+/// So much of a message that has begun has to come within [`Limits::stalled`](super::Limits::stalled), or the rest of it.
+const PACE: usize = 64 << 10;
 
 /// Which end of a connection this is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,9 +45,10 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite>(
     let (read, write) = tokio::io::split(stream);
     let frames = Frames::new(env.limits.frame);
     let mut incoming = FramedRead::with_capacity(read, frames, READ);
+    let mut pace = Pace::new(env.limits.stalled);
     let reading = pin!(async {
         loop {
-            let delivered = match incoming.next().await {
+            let delivered = match poll_fn(|context| pace.poll_next(&mut incoming, context)).await {
                 Some(message) => message.and_then(|message| env.router.deliver(remote, side, outbox, message)),
                 None => Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()),
             };
@@ -63,6 +69,42 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite>(
     });
     match select(reading, writing).await {
         Either::Left((why, _)) | Either::Right((why, _)) => why,
+    }
+}
+
+/// Holds a message that has begun to coming on. Between two messages a peer may be silent for as long as it likes.
+struct Pace {
+    patience: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// How much had come of the message when the timer was set. None: none has begun.
+    had: Option<usize>,
+}
+
+impl Pace {
+    fn new(patience: Duration) -> Pace {
+        Pace { patience, timer: None, had: None }
+    }
+
+    fn poll_next<R: AsyncRead + Unpin>(
+        &mut self,
+        incoming: &mut FramedRead<R, Frames>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Message, WireError>>> {
+        if let Poll::Ready(next) = incoming.poll_next_unpin(context) {
+            self.had = None;
+            return Poll::Ready(next);
+        }
+        let has = incoming.read_buffer().len();
+        if has == 0 {
+            return Poll::Pending;
+        }
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.patience)));
+        if self.had.is_none_or(|had| has >= had + PACE) {
+            self.had = Some(has);
+            timer.as_mut().reset(Instant::now() + self.patience);
+        }
+        let stalled = WireError::Stalled { least: PACE, patience: self.patience };
+        timer.as_mut().poll(context).map(|()| Some(Err(stalled)))
     }
 }
 

@@ -2,9 +2,11 @@
 
 use super::entropy;
 use super::env::NetEnv;
+use super::frame::WireError;
 use super::handshake::{self, HandshakeError, Remote};
 use super::link::{self, Side};
 use super::router::Outbox;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,17 +26,16 @@ pub(crate) async fn accept_all(env: Arc<NetEnv>, listener: TcpListener) {
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(why) => {
-                tracing::error!(target: "shardlab::net", node = %env.id, "nobody can be accepted: {why}");
+                if let Some(left_out) = env.lines.refusals.line(env.now()) {
+                    tracing::error!(target: "shardlab::net", node = %env.id, "nobody can be accepted: {why}{left_out}");
+                }
                 tokio::time::sleep(BREATH).await;
                 continue;
             }
         };
         let Ok(seat) = seats.clone().try_acquire_owned() else {
-            env.turned_away.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(
-                target: "shardlab::net", node = %env.id,
-                "peer {address} is turned away: {} connections at a time are the most", env.limits.connections
-            );
+            let most = env.limits.connections;
+            refuse(&env, address, format_args!("is turned away: {most} connections at a time are the most"));
             continue;
         };
         let host = env.clone();
@@ -57,17 +58,31 @@ async fn serve(env: &Arc<NetEnv>, mut stream: TcpStream, address: SocketAddr) {
             tracing::debug!(target: "shardlab::net", node = %env.id, "peer {address} came and went");
             return;
         }
-        Err(why) => {
-            env.turned_away.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(target: "shardlab::net", node = %env.id, "peer {address} {why}");
-            return;
-        }
+        Err(why) => return refuse(env, address, format_args!("{why}")),
     };
     let outbox = Arc::new(Outbox::new(env.limits.queue));
     let why = link::run(stream, env, remote.node, Side::Accepted, &outbox).await;
     // Requests of it may still be under way; their answers go nowhere.
     outbox.close();
-    tracing::info!(target: "shardlab::net", node = %env.id, "{} at {address} has gone: {why}", remote.node);
+    let Some(left_out) = env.lines.departures.line(env.now()) else { return };
+    let node = remote.node;
+    match why {
+        WireError::Io(why) => {
+            tracing::info!(target: "shardlab::net", node = %env.id, "{node} at {address} has gone: {why}{left_out}");
+        }
+        // It belongs here, and talks nonsense.
+        why => {
+            tracing::warn!(target: "shardlab::net", node = %env.id, "{node} at {address} is cut off: {why}{left_out}")
+        }
+    }
+}
+
+/// Says why somebody is sent away, and counts it.
+fn refuse(env: &NetEnv, address: SocketAddr, why: fmt::Arguments<'_>) {
+    env.turned_away.fetch_add(1, Ordering::Relaxed);
+    if let Some(left_out) = env.lines.refusals.line(env.now()) {
+        tracing::warn!(target: "shardlab::net", node = %env.id, "peer {address} {why}{left_out}");
+    }
 }
 
 async fn welcome(env: &NetEnv, stream: &mut TcpStream) -> Result<Remote, HandshakeError> {

@@ -18,6 +18,25 @@
 //! One-way messages and requests go over the connection that the sender has dialled. A reply goes back over the
 //! connection on which its request came, so clients need no address.
 //!
+//! # What others can cost
+//!
+//! A port is open to anybody. Whoever comes costs no more than this:
+//!
+//! * A connection, until both ends know each other: 8 KiB, and [`Limits::handshake`] of time. What a stranger says is not kept.
+//! * There are [`Limits::connections`] of them, and never more than half of the file descriptors that the process may have, or the
+//!   files of the node could not be opened. Who comes when all are taken is sent away at once.
+//! * A connection with somebody who belongs here: 64 KiB, and of a message on its way what has come of it, at most [`Limits::frame`]
+//!   bytes, in a buffer that may be twice as large. A frame that announces more is refused for its header. Of what is only announced 64 KiB
+//!   are reserved at most. A message that has begun must bring 64 KiB in each [`Limits::stalled`], or end.
+//! * What has arrived and waits for the node: [`Limits::inbox`], for one-way messages, for requests and for each desk. What waits to
+//!   leave: [`Limits::queue`], for each connection.
+//! * The log: for each sort of refusal or departure 16 lines at once and then one a second, with how many were left out; the
+//!   [counters](Counters::turned_away) leave out nothing.
+//!
+//! With a shared secret only those who know it belong here. Without one everybody does who knows the number of the cluster, which is told
+//! to whoever asks: such a cluster must be on a network of its own. And as long as strangers take all connections, peers that come
+//! anew are sent away with them; those who are there are not disturbed.
+//!
 //! Everything runs on the runtime that the caller is on when it starts a host, which must have tokio's timers and
 //! sockets enabled. The one exception is the disk, whose thread is its own.
 
@@ -27,13 +46,15 @@ mod directory;
 mod disk;
 mod env;
 pub mod frame;
-mod handshake;
+pub mod handshake;
 mod link;
 mod listener;
 mod observe;
 mod peer;
 mod queue;
+mod ration;
 mod router;
+mod watch;
 
 pub(crate) use clock::NetSleep;
 pub use counters::{Counters, DiskCounters, PeerCounters};
@@ -98,12 +119,14 @@ pub struct Limits {
     pub queue: QueueLimit,
     /// What may have arrived and wait for the node: one-way messages, and requests beside them.
     pub inbox: QueueLimit,
-    /// Connections that others have opened.
+    /// Connections that others have opened; half of the file descriptors that the process may have at most.
     pub connections: usize,
     /// How long it may take until both ends of a connection know each other.
     pub handshake: Duration,
     /// How long a peer's machine may confirm nothing before a connection is given up.
     pub unanswered: Duration,
+    /// How long a message that has begun may take for each 64 KiB, and for its end.
+    pub stalled: Duration,
     /// How long to wait before a peer is dialled again: at first, and at most.
     pub redial: (Duration, Duration),
 }
@@ -117,6 +140,7 @@ impl Default for Limits {
             connections: 4_096,
             handshake: Duration::from_secs(5),
             unanswered: Duration::from_secs(5),
+            stalled: Duration::from_secs(10),
             redial: (Duration::from_millis(10), Duration::from_secs(1)),
         }
     }
@@ -204,6 +228,7 @@ impl Host {
         let Config { id, cluster, listen, peers, dir, secret, mut limits, seed } = config;
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         limits.frame = limits.frame.min(labgob::LIMIT as usize);
+        limits.connections = seats(limits.connections, descriptors());
         if let Some(secret) = secret.as_ref().filter(|secret| secret.bytes().len() < Secret::SHORTEST) {
             return Err(StartError::Secret(secret.bytes().len()));
         }
@@ -229,12 +254,14 @@ impl Host {
             peers: Default::default(),
             without_address: Default::default(),
             turned_away: Default::default(),
+            lines: Default::default(),
             ending: Default::default(),
         });
         peers.into_iter().for_each(|(peer, address)| env.set_peer(peer, address));
         if let Some(listener) = listener {
             env.keep(listener::accept_all(env.clone(), listener));
         }
+        env.keep(watch::clocks(env.clone()));
         Ok(Host { env, address })
     }
 
@@ -352,9 +379,33 @@ fn open_disk(id: NodeId, path: PathBuf) -> Result<(Disk, u32), StartError> {
     Ok((disk, boot))
 }
 
+/// How many file descriptors this process may have. None: as many as it likes.
+fn descriptors() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
+/// How many connections are accepted of those that may be, with so many descriptors: at least one, and half of them at most.
+fn seats(wanted: usize, descriptors: Option<u64>) -> usize {
+    let most = descriptors.map_or(usize::MAX, |all| usize::try_from(all / 2).unwrap_or(usize::MAX));
+    wanted.min(most.max(1))
+}
+
 /// Bytes that nobody can foresee.
 fn entropy<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the machine has entropy, or nothing on it can be trusted");
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_half_of_the_descriptors_to_files() {
+        assert_eq!(seats(4_096, Some(1_024)), 512);
+        assert_eq!(seats(4_096, Some(20_000)), 4_096);
+        assert_eq!(seats(4_096, None), 4_096);
+        assert_eq!(seats(4_096, Some(1)), 1);
+    }
 }

@@ -3,6 +3,7 @@
 use super::env::NetEnv;
 use super::handshake::{self, HandshakeError, Remote};
 use super::link::{self, Side};
+use super::ration::Ration;
 use super::router::Outbox;
 use super::{Limits, entropy};
 use crate::id::NodeId;
@@ -56,16 +57,23 @@ impl Peer {
 
 async fn keep_connected(env: &NetEnv, id: NodeId, address: &str, outbox: &Arc<Outbox>, counts: &Counts) {
     let mut pause = Pause::new(&env.limits, env.rng(&format!("connections with {id}")));
+    // A peer that accepts and hangs up is dialled again soon.
+    let lines = Ration::default();
     loop {
         poll_fn(|context| outbox.poll_filled(context)).await;
         match connect(env, id, address).await {
             Ok((stream, remote)) => {
                 counts.connections.fetch_add(1, Ordering::Relaxed);
-                tracing::info!(target: "shardlab::net", node = %env.id, "connected to {id} at {address}, boot {}", remote.boot);
+                if let Some(left_out) = lines.line(env.now()) {
+                    let boot = remote.boot;
+                    tracing::info!(target: "shardlab::net", node = %env.id, "connected to {id} at {address}, boot {boot}{left_out}");
+                }
                 counts.trouble.lock().expect("nobody panics while holding it").clear();
                 pause.reset();
                 let why = link::run(stream, env, id, Side::Dialled, outbox).await;
-                tracing::info!(target: "shardlab::net", node = %env.id, "the connection to {id} at {address} has ended: {why}");
+                if let Some(left_out) = lines.line(env.now()) {
+                    tracing::info!(target: "shardlab::net", node = %env.id, "the connection to {id} at {address} has ended: {why}{left_out}");
+                }
             }
             Err(why) => {
                 // What is not wanted any more when the peer is back must not be the first that it hears.

@@ -1,0 +1,6 @@
+//! See `shardlab_fuzz::wal`.
+
+#![no_main]
+#![allow(missing_docs)] // the macro makes a public function without any
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| shardlab_fuzz::wal::holds(data));
