@@ -67,10 +67,29 @@ impl Place {
 
     /// Starts a command that goes on, with its output in a file. Returns its number.
     pub fn begin(&mut self, args: &[&str], output: &str) -> usize {
+        self.spawn(self.command(args), output)
+    }
+
+    /// The same, after a shell has carried out what its limits are to be.
+    pub fn begin_under(&mut self, limits: &str, args: &[&str], output: &str) -> usize {
+        let mut command = Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_shardlab");
+        command.args(["-c", &format!("{limits}; exec \"$0\" \"$@\""), program]).args(args);
+        command.current_dir(&self.root).stdin(Stdio::null());
+        self.spawn(command, output)
+    }
+
+    fn spawn(&mut self, mut command: Command, output: &str) -> usize {
         let out = File::create(self.root.join(output)).unwrap();
-        let child = self.command(args).stderr(out.try_clone().unwrap()).stdout(out).spawn().unwrap();
+        let child = command.stderr(out.try_clone().unwrap()).stdout(out).spawn().unwrap();
         self.children.push(child);
         self.children.len() - 1
+    }
+
+    /// Waits until a command that was begun has ended by itself.
+    pub fn wait(&mut self, begun: usize) -> ExitStatus {
+        let child = &mut self.children[begun];
+        until("it has ended", || child.try_wait().unwrap())
     }
 
     /// Starts a cluster, and waits until it is up.
