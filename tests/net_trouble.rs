@@ -60,7 +60,7 @@ fn a_node_without_room_stops_with_one_line_and_goes_on_when_there_is_room() {
     for nth in 0..60 {
         if put(&place, nth, "10s") {
             confirmed.push(nth);
-        } else if place.children[node].try_wait().unwrap().is_some() {
+        } else if place.has_ended(node) {
             break;
         }
     }

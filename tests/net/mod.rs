@@ -86,7 +86,12 @@ impl Place {
         self.children.len() - 1
     }
 
-    /// Waits until a command that was begun has ended by itself.
+    /// Whether a command that was begun has ended by itself.
+    pub fn has_ended(&mut self, begun: usize) -> bool {
+        self.children[begun].try_wait().unwrap().is_some()
+    }
+
+    /// Waits until it has.
     pub fn wait(&mut self, begun: usize) -> ExitStatus {
         let child = &mut self.children[begun];
         until("it has ended", || child.try_wait().unwrap())
