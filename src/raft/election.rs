@@ -243,6 +243,7 @@ impl Raft {
             }
             self.progress.insert(peer, progress);
         }
+        self.follow_members();
         self.quorum_due = now + self.config.election_timeout.0;
         if self.config.noop_on_election {
             // It is on its way to everybody at once, and says that there is a leader as well as a heartbeat does.

@@ -5,8 +5,9 @@
 //! and never from what the server says.
 
 use super::log::{LogView, command_hash, extend_chain, hash_of};
+use super::memberships::{Electorate, Memberships};
 use crate::raft::{DiskFact, Summary, WireFacts};
-use labrpc::sim::{Packet, Stamp};
+use labrpc::sim::{NodeSet, Packet, Stamp};
 use labrpc::{Event, Index, NodeId, Role, Term, Time};
 use std::collections::BTreeMap;
 
@@ -303,6 +304,8 @@ pub struct Known {
     pub own_state: bool,
     /// Of those that have: the digest of the state at each index, as the first of them had it.
     states: BTreeMap<Index, u64>,
+    /// Who belonged to the cluster when.
+    memberships: Memberships,
 }
 
 /// The digest of a service that has applied nothing.
@@ -320,8 +323,14 @@ impl Known {
         Known::of_group(NodeId(1), servers)
     }
 
-    /// A group of so many servers, with empty disks.
+    /// A group of so many servers, with empty disks. All belong to the cluster.
     pub fn of_group(first: NodeId, servers: u32) -> Known {
+        let all = (first.0..first.0 + servers).map(NodeId).collect();
+        Known::with_voters(first, servers, all)
+    }
+
+    /// A group of so many servers, with empty disks, of which these belong to the cluster.
+    pub fn with_voters(first: NodeId, servers: u32, voters: NodeSet) -> Known {
         let durable = Durable { term: Term(0), vote: None, log: LogView::new() };
         let acked = (Term(0), Index(0));
         let server = Server { up: false, durable, memory: None, acked, applied: Index(0), applied_any: false };
@@ -334,6 +343,7 @@ impl Known {
             emits: false,
             own_state: false,
             states: BTreeMap::new(),
+            memberships: Memberships::new(voters),
         }
     }
 
@@ -342,9 +352,17 @@ impl Known {
         self.states.get(&index).copied()
     }
 
-    /// How many make a majority.
-    pub fn majority(&self) -> usize {
-        (self.servers.len() - 1) / 2 + 1
+
+    /// Who belongs to the cluster by what is committed.
+    pub fn electorate(&self) -> &Electorate {
+        self.memberships.committed()
+    }
+
+    /// Who belongs to the cluster as a server has it: by the latest membership in its log, committed or not, or else by what
+    /// was committed up to its snapshot (thesis 4.1). Of one that says nothing of itself: by what is committed.
+    pub fn electorate_of(&self, node: NodeId) -> Electorate {
+        let Some(memory) = self.memory(node) else { return self.electorate().clone() };
+        self.memberships.in_force(node, &memory.log)
     }
 
     /// Where a server stands. Of nodes in front of the group: nowhere.
@@ -386,6 +404,11 @@ impl Known {
         self.servers.iter().enumerate().skip(1).map(move |(slot, server)| (NodeId(before + slot as u32), server))
     }
 
+    /// The same, as a set.
+    pub fn all(&self) -> NodeSet {
+        self.who(|_| true)
+    }
+
     /// The last entry known to be committed.
     pub fn commit(&self) -> Index {
         Index(self.committed.len() as u64)
@@ -411,19 +434,23 @@ impl Known {
         if index == Index(0) { Some(EMPTY_DIGEST) } else { self.committed(index).map(|entry| entry.digest) }
     }
 
-    /// On how many durable images the entry of that term stands at `index`, snapshots included.
-    pub fn durable_copies(&self, index: Index, term: Term, hash: u64) -> usize {
-        self.servers().filter(|(_, server)| server.durable.log.has(index, term, hash)).count()
+    /// On whose durable images the entry of that term stands at `index`, snapshots included.
+    pub fn durable_copies(&self, index: Index, term: Term, hash: u64) -> NodeSet {
+        self.who(|server| server.durable.log.has(index, term, hash))
     }
 
     /// The same without those that have cut it in their memory: it is as good as gone from their disks.
-    pub fn lasting_copies(&self, index: Index, term: Term, hash: u64) -> usize {
-        let lasts = |server: &Server| {
+    pub fn lasting_copies(&self, index: Index, term: Term, hash: u64) -> NodeSet {
+        self.who(|server| {
             let memory = server.memory.as_ref();
             server.durable.log.has(index, term, hash)
                 && memory.is_none_or(|memory| memory.log.has(index, term, hash))
-        };
-        self.servers().filter(|(_, server)| lasts(server)).count()
+        })
+    }
+
+    /// The servers of which that is so.
+    pub fn who(&self, is: impl Fn(&Server) -> bool) -> NodeSet {
+        self.servers().filter(|(_, server)| is(server)).map(|(node, _)| node).collect()
     }
 
     /// Takes the fact in. Called after the invariants have looked at it with what was known before.
@@ -488,7 +515,7 @@ impl Known {
                     self.leaders.entry(*term).or_insert(node);
                 }
             }
-            Event::Appended { term, content, .. } => memory.log.push(*term, hash_of(content)),
+            Event::Appended { term, content, .. } => memory.log.push_content(*term, content),
             Event::Truncated { from } => memory.log.cut(*from),
             Event::Progress { peer, matched, next } => {
                 memory.progress.insert(*peer, (*matched, *next));
@@ -511,7 +538,7 @@ impl Known {
         match fact {
             DiskFact::Hard { term, vote } => (durable.term, durable.vote) = (*term, *vote),
             DiskFact::Cut { from } => durable.log.cut(*from),
-            DiskFact::Entry { term, content, .. } => durable.log.push(*term, hash_of(content)),
+            DiskFact::Entry { term, content, .. } => durable.log.push_content(*term, content),
             DiskFact::Snapshot { index, term, .. } => durable.log.cover(*index, *term, chain),
         }
     }
@@ -521,7 +548,9 @@ impl Known {
             let next = self.commit().next();
             let Some(memory) = self.memory(node) else { return };
             let (by_term, Some(item)) = (memory.term, memory.log.get(next)) else { return };
+            let members = memory.log.memberships().iter().find(|(at, _)| *at == next).map(|(_, members)| members.clone());
             self.commit_next(Some(item.term), item.hash, by_term);
+            members.iter().for_each(|members| self.memberships.commit(next, members));
         }
     }
 

@@ -221,7 +221,7 @@ impl Marks {
         let Some(memory) = known.memory(leader) else { return };
         let next = known.commit().next();
         if let Some(item) = memory.log.get(next)
-            && known.durable_copies(next, item.term, item.hash) >= known.majority()
+            && known.electorate_of(leader).decides(known.durable_copies(next, item.term, item.hash))
         {
             self.hit(Mark::OldTermOnMajority);
         }
@@ -234,7 +234,7 @@ impl Marks {
             self.hit(Mark::CommittedOldWithNew);
         }
         if let Some(item) = memory.log.get(index)
-            && known.durable_copies(index, item.term, item.hash) == known.majority()
+            && known.electorate_of(node).count(known.durable_copies(index, item.term, item.hash)) == known.electorate_of(node).majority()
         {
             self.hit(Mark::CommittedAlone);
         }
