@@ -49,7 +49,7 @@ pub fn directed(bug: Bug) -> Option<(&'static str, &'static str)> {
         Bug::LearnersCounted => ("learner-in-place-of-a-voter", "commit-quorum"),
         Bug::RemovedLeaderCountsItself => ("leader-taken-out-alone", "commit-quorum"),
         Bug::CutMembershipInForce => ("change-that-is-cut-off", "election-safety"),
-        Bug::MembershipNotInSnapshot => ("snapshot-behind-a-change", "election-safety"),
+        Bug::MembershipNotInSnapshot => ("snapshot-behind-a-change", "commit-quorum"),
     };
     Some(directed)
 }

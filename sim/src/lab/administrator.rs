@@ -32,13 +32,10 @@ impl Wish {
 }
 
 impl Control {
-    /// Something else is wanted from now on. Of nobody there can be no cluster.
+    /// Something else is wanted from now on; of nobody there can be no cluster, and nothing is wanted any more.
     pub fn reconfigure(&mut self, voters: &Selector) {
         let voters = self.resolve_aloud(voters);
-        if voters.is_empty() {
-            return self.unmet("nobody is wanted as a voter".into());
-        }
-        *self.shared.wish.get() = Some(voters);
+        *self.shared.wish.get() = Some(voters).filter(|voters| !voters.is_empty());
     }
 
     /// Lets the administrator begin, where there is anything to change.

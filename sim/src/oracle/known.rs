@@ -8,7 +8,7 @@ use super::log::{LogView, command_hash, extend_chain, hash_of};
 use super::memberships::{Electorate, Memberships};
 use crate::raft::{DiskFact, Summary, WireFacts};
 use labrpc::sim::{NodeSet, Packet, Stamp};
-use labrpc::{Event, Index, NodeId, Role, Term, Time};
+use labrpc::{Content, Event, Index, NodeId, Role, Term, Time};
 use std::collections::BTreeMap;
 
 /// Something that has happened, as the invariants see it.
@@ -505,6 +505,8 @@ impl Known {
             Event::Compacted { index, .. } | Event::Installed { index, .. } => self.committed_chain(*index),
             _ => None,
         };
+        let changes = matches!(event, Event::Appended { content: Content::Membership(_), .. });
+        let before = if changes { self.electorate_of(node).members } else { NodeSet::NONE };
         let Some(memory) = &mut self.server_mut(node).memory else { return };
         match event {
             Event::Term { term, vote } => (memory.term, memory.vote) = (*term, *vote),
@@ -515,7 +517,14 @@ impl Known {
                     self.leaders.entry(*term).or_insert(node);
                 }
             }
-            Event::Appended { term, content, .. } => memory.log.push_content(*term, content),
+            Event::Appended { term, content, .. } => {
+                memory.log.push_content(*term, content);
+                if let Content::Membership(members) = content {
+                    // Of one that is new, or comes back, a leader begins to measure anew.
+                    let is_new = |node: &NodeId| members.learners.contains(node) && !before.contains(*node);
+                    memory.progress.retain(|peer, _| !is_new(peer));
+                }
+            }
             Event::Truncated { from } => memory.log.cut(*from),
             Event::Progress { peer, matched, next } => {
                 memory.progress.insert(*peer, (*matched, *next));

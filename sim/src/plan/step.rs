@@ -183,7 +183,8 @@ pub enum Act {
         to: Selector,
     },
     /// From now on an administrator wants these servers, and nobody else, to be the voters of their group, and goes there
-    /// one change after the other, with whoever says that it leads, until it is so or something else is wanted. In a plan
+    /// one change after the other, with whoever says that it leads, until it is so or something else is wanted: `none`,
+    /// nothing any more. In a plan
     /// with [`Plan::voters`](super::Plan::voters).
     Reconfigure {
         /// Who, as they are when it is said.

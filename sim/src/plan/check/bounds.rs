@@ -318,7 +318,7 @@ impl Bounds<'_> {
                 if self.plan.voters.is_none() {
                     return refuse(&at("reconfigure"), "there are no spares: say `voters`, who belongs to the cluster in the beginning".into());
                 }
-                self.somebody(&at("reconfigure.voters"), voters)
+                if *voters == Selector::None { Ok(()) } else { self.somebody(&at("reconfigure.voters"), voters) }
             }
             Act::Propose { count, size, .. } => {
                 within(&at("propose.count"), *count, 1, u32::MAX)?;

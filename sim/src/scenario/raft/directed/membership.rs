@@ -100,9 +100,9 @@ fn learner_for_voter(draw: &mut Draw) -> Plan {
     let mut plan = with_spares(draw, 3, 4);
     plan.lead(1).agree(servers([1, 2, 3]));
     // Without it, it stays a learner.
-    plan.crash(s(4)).want(Selector::All).sleep(ASKS);
+    plan.crash(s(4)).want(Selector::All).sleep(ASKS).want(Selector::None);
     plan.split(servers([1, 4]), servers([2, 3])).back(s(4)).propose(s(1), 1, "with a learner").sleep(ASKS);
-    plan.act(Act::Heal).reconfigured().agree(Selector::All);
+    plan.act(Act::Heal).want(Selector::All).reconfigured().agree(Selector::All);
     plan
 }
 
@@ -126,7 +126,7 @@ fn cut_change(draw: &mut Draw) -> Plan {
 
 fn snapshot_of_change(draw: &mut Draw) -> Plan {
     let mut plan = with_spares(draw, 1, 3);
-    plan.knobs.snapshot_every = Some(5);
+    plan.knobs.snapshot_every = Some(10);
     plan.lead(1).want(Selector::All).reconfigured().agree_on(20, 16, Selector::All);
     let event = Moment::Snapshot(s(1));
     plan.then(Step::Await { event, within: Span::secs(5), or: Otherwise::Violation });
