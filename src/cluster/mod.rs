@@ -27,6 +27,7 @@ mod status;
 
 pub use book::{Book, Entry};
 pub use home::{Home, HomeError, Owner};
-pub use layout::{Layout, LayoutError, Member, Part};
+pub use desk::Step;
+pub use layout::{Gone, Layout, LayoutError, Member, Part};
 pub use planted::Planted;
-pub use status::{Counts, Log, Status, Work, details, table};
+pub use status::{Counts, Log, Members, Status, Work, details, table};

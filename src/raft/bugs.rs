@@ -108,6 +108,8 @@ bugs! { ($) raft ALL
     LearnersCounted = "learners-counted",
     /// A leader that takes itself out counts its own copy until that is committed (thesis 4.2.2).
     RemovedLeaderCountsItself = "removed-leader-counts-itself",
+    /// A server that is being taken out stands in no election, needed or not (thesis 4.2.2).
+    LeavingServerKeepsStill = "leaving-server-keeps-still",
     /// A membership stays in force when its entry is cut off (thesis 4.1).
     CutMembershipInForce = "cut-membership-in-force",
     /// A snapshot names the membership of the one in front of it (thesis 5.1: the latest membership is part of it).

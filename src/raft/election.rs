@@ -15,7 +15,7 @@ impl Raft {
     /// rule; §5.2).
     pub(super) fn on_election_timeout(&mut self) {
         self.reset_election_timer();
-        if !self.quorum().contains(self.config.me) {
+        if !self.may_campaign() {
             return;
         }
         if self.config.pre_vote { self.campaign_first() } else { self.campaign(false) }

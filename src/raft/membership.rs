@@ -179,6 +179,16 @@ impl Raft {
         self.propose(Payload::Membership(changed))
     }
 
+    /// Whether this server takes part in elections. A voter does. So does one that is being taken out, until it knows that to be
+    /// committed: the others may need its log, which has the entry that takes it out, to come to a leader at all. It does not
+    /// count its own vote then (thesis 4.2.2).
+    pub(super) fn may_campaign(&self) -> bool {
+        let me = self.config.me;
+        let (since, membership) = self.memberships.latest();
+        let is_leaving = || *since > self.commit && self.memberships.at(since.prev()).voters.contains(&me);
+        membership.voters.contains(&me) || (is_leaving() && !bug!(self, LeavingServerKeepsStill))
+    }
+
     fn may_change(&self, change: Change) -> Result<(), ChangeRefused> {
         let leads_safely =
             self.term_at(self.commit) == Some(self.hard.term) || bug!(self, ChangeBeforeTermCommit);

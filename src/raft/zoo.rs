@@ -48,6 +48,7 @@ pub fn directed(bug: Bug) -> Option<(&'static str, &'static str)> {
         Bug::ChangesOverlap => ("two-changes-at-once", "membership-change"),
         Bug::LearnersCounted => ("learner-in-place-of-a-voter", "commit-quorum"),
         Bug::RemovedLeaderCountsItself => ("leader-taken-out-alone", "commit-quorum"),
+        Bug::LeavingServerKeepsStill => ("leader-needed-until-it-is-gone", "progress"),
         Bug::CutMembershipInForce => ("change-that-is-cut-off", "election-safety"),
         Bug::MembershipNotInSnapshot => ("snapshot-behind-a-change", "commit-quorum"),
     };
@@ -144,6 +145,7 @@ fn membership(bug: Bug) -> Option<Study> {
         Bug::ChangesOverlap => study(Class::Easy, "thesis 4.1: one change at a time").because("one look at the log is enough"),
         Bug::LearnersCounted => study(Class::Easy, "thesis 4.2.1").because("as with a majority that is one short"),
         Bug::RemovedLeaderCountsItself => study(Class::Medium, "thesis 4.2.2").because("only a leader that takes itself out shows it"),
+        Bug::LeavingServerKeepsStill => study(Class::Medium, "thesis 4.2.2").because("nobody is harmed but by waiting, as with votes refused for a longer log"),
         Bug::CutMembershipInForce => study(Class::Medium, "thesis 4.1: the latest in the log").because(guess),
         Bug::MembershipNotInSnapshot => study(Class::Easy, "thesis 5.1; §7").because("as with a term that is wrong at the end of a snapshot, and any election after a restart shows it"),
         _ => return None,

@@ -239,7 +239,7 @@ const AREAS: &[Area] = &[
         ..AROUND
     },
     Area {
-        places: &["tests/net/", "tests/net_cluster.rs", "tests/net_trouble.rs"],
+        places: &["tests/net/", "tests/net_cluster.rs", "tests/net_members.rs", "tests/net_trouble.rs"],
         may_name: &["shardlab", "shardlab::client", "shardlab::cluster", "tokio"],
         prints: true,
         ..AROUND

@@ -158,10 +158,11 @@ impl Control {
         Ok(())
     }
 
-    /// Why servers of one group have not come to the same state by then, if they have not.
+    /// Why members among these servers of one group have not come to the same state by then, if they have not.
     async fn is_kept_apart(&mut self, nodes: NodeSet, deadline: Time) -> Option<String> {
         let differ = |control: &Control, (leader, term): (NodeId, Term)| {
-            control.known(leader, |known| differing(known, nodes, term))
+            // Who belongs to the cluster may be settled only now: a change that was under way is committed, or not.
+            control.known(leader, |known| differing(known, known.electorate().members.and(nodes), term))
         };
         let same = |control: &mut Control| {
             let leader = control.leader_of(nodes)?;

@@ -78,6 +78,10 @@ impl Plan {
                 let why = "who is a majority depends on who belongs to the cluster by then: leave it out, with `voters`";
                 return refuse("finale.core", why.into());
             }
+            if !self.knobs.noop {
+                let why = "without knobs.noop a leader may have to wait for a command before it may change anything";
+                return refuse("voters", why.into());
+            }
             if !self.knobs.pre_vote && !self.knobs.check_quorum {
                 let why = "without knobs.pre_vote and knobs.check_quorum, a server that was taken out and does not know it \
                            deposes every leader (thesis 4.2.3)";

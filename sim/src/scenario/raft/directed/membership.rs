@@ -32,6 +32,12 @@ pub const SCENARIOS: &[Scenario] = &[
     )
     .needs(NEEDS),
     Scenario::directed(
+        "leader-needed-until-it-is-gone",
+        "A leader of two takes itself out, crashes before the other one hears of it, and comes back with the longer log.",
+        needed_leader,
+    )
+    .needs(NEEDS),
+    Scenario::directed(
         "change-that-is-cut-off",
         "A leader that is cut off takes out one of four; that is overwritten, and it campaigns with one other server.",
         cut_change,
@@ -111,6 +117,14 @@ fn leader_alone(draw: &mut Draw) -> Plan {
     plan.lead(1).agree(Selector::All);
     plan.disconnect(s(3)).want(servers([2, 3])).sleep(ASKS);
     plan.connect(s(3)).reconfigured().agree(servers([2, 3]));
+    plan
+}
+
+fn needed_leader(draw: &mut Draw) -> Plan {
+    let mut plan = with_spares(draw, 2, 2);
+    plan.lead(1).agree(Selector::All);
+    plan.disconnect(s(2)).want(s(2)).sleep(ASKS).crash(Selector::All).connect(s(2)).back(Selector::All);
+    plan.then(Step::WaitLeader { of: Selector::All, within: Span::secs(60) }).reconfigured().agree(s(2));
     plan
 }
 
