@@ -51,7 +51,8 @@ pub async fn members(args: MembersArgs) -> Outcome {
         client.note(&local.layout);
     }
     if !args.set.is_empty() {
-        let find = |node: &String| client.find(node).ok_or_else(|| Ending::usage(format!("there is no node `{node}`")));
+        let find =
+            |node: &String| client.find(node).ok_or_else(|| Ending::usage(format!("there is no node `{node}`")));
         let nodes = args.set.iter().map(find).collect::<Result<Vec<_>, _>>()?;
         if let Some(stranger) = nodes.iter().find(|node| node.part != args.part) {
             let (name, of, part) = (&stranger.name, stranger.part, args.part);

@@ -404,7 +404,12 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Membership`]: it makes no sense, or did not come about in time. What was begun stays; asking again goes on.
-    pub async fn reconfigure(&self, part: Part, voters: &[NodeId], mut told: impl FnMut(&str)) -> Result<(), Error> {
+    pub async fn reconfigure(
+        &self,
+        part: Part,
+        voters: &[NodeId],
+        mut told: impl FnMut(&str),
+    ) -> Result<(), Error> {
         let env = self.host.env();
         let deadline = env.now() + self.patience.deadline;
         let (mut last, mut leader) = (String::from("nobody leads it"), None);

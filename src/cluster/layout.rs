@@ -214,7 +214,14 @@ fn is_not(flag: &bool) -> bool {
 impl Layout {
     /// A layout without nodes.
     pub fn new(cluster: u64) -> Layout {
-        Layout { cluster, shards: SHARDS, secret_file: None, me: None, nodes: BTreeMap::new(), gone: BTreeMap::new() }
+        Layout {
+            cluster,
+            shards: SHARDS,
+            secret_file: None,
+            me: None,
+            nodes: BTreeMap::new(),
+            gone: BTreeMap::new(),
+        }
     }
 
     /// Reads a file.
@@ -310,8 +317,12 @@ impl Layout {
                 ));
             }
         }
-        if let Some(gone) = self.gone.iter().find(|(gone, it)| *gone == id || it.name == *name).map(|(_, it)| &it.name) {
-            return Err(format!("node `{name}`: `{gone}` had that name or `id` and is gone: give it ones that nobody had"));
+        if let Some(gone) =
+            self.gone.iter().find(|(gone, it)| *gone == id || it.name == *name).map(|(_, it)| &it.name)
+        {
+            return Err(format!(
+                "node `{name}`: `{gone}` had that name or `id` and is gone: give it ones that nobody had"
+            ));
         }
         self.nodes.insert(*id, member);
         Ok(())
@@ -427,7 +438,8 @@ impl Layout {
         let is_free = |name: &String| {
             let id = named(name).map(|(_, id)| id);
             let taken = |other: &NodeId, called: &String| called == name || Some(*other) == id;
-            !self.nodes.iter().any(|(id, it)| taken(id, &it.name)) && !self.gone.iter().any(|(id, it)| taken(id, &it.name))
+            !self.nodes.iter().any(|(id, it)| taken(id, &it.name))
+                && !self.gone.iter().any(|(id, it)| taken(id, &it.name))
         };
         (1..).map(name).find(is_free).expect("names do not run out")
     }

@@ -26,8 +26,8 @@ pub mod processes;
 mod status;
 
 pub use book::{Book, Entry};
-pub use home::{Home, HomeError, Owner};
 pub use desk::Step;
+pub use home::{Home, HomeError, Owner};
 pub use layout::{Gone, Layout, LayoutError, Member, Part};
 pub use planted::Planted;
 pub use status::{Counts, Log, Members, Status, Work, details, table};

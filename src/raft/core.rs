@@ -230,7 +230,10 @@ impl Raft {
             log,
             config,
         };
-        raft.log.slice(covered.next(), usize::MAX, usize::MAX).iter().for_each(|entry| raft.memberships.take_in(entry));
+        raft.log
+            .slice(covered.next(), usize::MAX, usize::MAX)
+            .iter()
+            .for_each(|entry| raft.memberships.take_in(entry));
         raft.reset_election_timer();
         let (snapshot, last) = (raft.snapshot.last, raft.log.last());
         raft.events.push(Event::Recovered {

@@ -188,9 +188,10 @@ impl Stream for Deliveries {
                 Delivery::Entry(Entry { id: EntryId { term, index }, payload: Payload::Command(command) }) => {
                     ApplyMsg::Command { index, term: Some(term), command }
                 }
-                Delivery::Entry(Entry { id: EntryId { term, index }, payload: Payload::Membership(membership) }) => {
-                    ApplyMsg::Membership { index, term: Some(term), members: membership.into() }
-                }
+                Delivery::Entry(Entry {
+                    id: EntryId { term, index },
+                    payload: Payload::Membership(membership),
+                }) => ApplyMsg::Membership { index, term: Some(term), members: membership.into() },
                 Delivery::Entry(Entry { id: EntryId { term, index }, payload: Payload::Noop }) => {
                     ApplyMsg::Noop { index, term: Some(term) }
                 }

@@ -190,8 +190,7 @@ impl Raft {
     }
 
     fn may_change(&self, change: Change) -> Result<(), ChangeRefused> {
-        let leads_safely =
-            self.term_at(self.commit) == Some(self.hard.term) || bug!(self, ChangeBeforeTermCommit);
+        let leads_safely = self.term_at(self.commit) == Some(self.hard.term) || bug!(self, ChangeBeforeTermCommit);
         if !leads_safely {
             return Err(ChangeRefused::TermNotCommitted);
         }

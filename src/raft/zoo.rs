@@ -142,12 +142,19 @@ fn membership(bug: Bug) -> Option<Study> {
         Bug::ChangeBeforeTermCommit => {
             study(Class::Medium, "Ongaro's correction of 2015 to thesis 4.1").because(guess)
         }
-        Bug::ChangesOverlap => study(Class::Easy, "thesis 4.1: one change at a time").because("one look at the log is enough"),
+        Bug::ChangesOverlap => {
+            study(Class::Easy, "thesis 4.1: one change at a time").because("one look at the log is enough")
+        }
         Bug::LearnersCounted => study(Class::Easy, "thesis 4.2.1").because("as with a majority that is one short"),
-        Bug::RemovedLeaderCountsItself => study(Class::Medium, "thesis 4.2.2").because("only a leader that takes itself out shows it"),
-        Bug::LeavingServerKeepsStill => study(Class::Medium, "thesis 4.2.2").because("nobody is harmed but by waiting, as with votes refused for a longer log"),
+        Bug::RemovedLeaderCountsItself => {
+            study(Class::Medium, "thesis 4.2.2").because("only a leader that takes itself out shows it")
+        }
+        Bug::LeavingServerKeepsStill => study(Class::Medium, "thesis 4.2.2")
+            .because("nobody is harmed but by waiting, as with votes refused for a longer log"),
         Bug::CutMembershipInForce => study(Class::Medium, "thesis 4.1: the latest in the log").because(guess),
-        Bug::MembershipNotInSnapshot => study(Class::Easy, "thesis 5.1; §7").because("as with a term that is wrong at the end of a snapshot, and any election after a restart shows it"),
+        Bug::MembershipNotInSnapshot => study(Class::Easy, "thesis 5.1; §7").because(
+            "as with a term that is wrong at the end of a snapshot, and any election after a restart shows it",
+        ),
         _ => return None,
     })
 }

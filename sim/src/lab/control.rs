@@ -399,7 +399,9 @@ impl Control {
             Selector::Server(node) => (*node).into(),
             Selector::All => self.all(),
             Selector::Group(group) => self.plan.group_ids(*group).into_iter().collect(),
-            Selector::Members => self.parts(self.all()).into_iter().map(|part| self.members(part)).fold(NodeSet::NONE, NodeSet::or),
+            Selector::Members => {
+                self.parts(self.all()).into_iter().map(|part| self.members(part)).fold(NodeSet::NONE, NodeSet::or)
+            }
             Selector::None => NodeSet::NONE,
             Selector::Up => self.up(),
             Selector::Down => self.all().minus(self.up()),

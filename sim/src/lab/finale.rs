@@ -59,7 +59,8 @@ impl Control {
 
     /// Of fewer nothing can be demanded, and it is not their fault.
     fn is_majority(&self, phase: &str, nodes: NodeSet) -> bool {
-        let enough = nodes.iter().next().is_some_and(|node| self.known(node, |known| known.electorate().decides(nodes)));
+        let enough =
+            nodes.iter().next().is_some_and(|node| self.known(node, |known| known.electorate().decides(nodes)));
         if !enough {
             self.unmet(format!("{phase}: {nodes} are no majority"));
         }

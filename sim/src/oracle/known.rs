@@ -352,7 +352,6 @@ impl Known {
         self.states.get(&index).copied()
     }
 
-
     /// Who belongs to the cluster by what is committed.
     pub fn electorate(&self) -> &Electorate {
         self.memberships.committed()
@@ -557,7 +556,8 @@ impl Known {
             let next = self.commit().next();
             let Some(memory) = self.memory(node) else { return };
             let (by_term, Some(item)) = (memory.term, memory.log.get(next)) else { return };
-            let members = memory.log.memberships().iter().find(|(at, _)| *at == next).map(|(_, members)| members.clone());
+            let members =
+                memory.log.memberships().iter().find(|(at, _)| *at == next).map(|(_, members)| members.clone());
             self.commit_next(Some(item.term), item.hash, by_term);
             members.iter().for_each(|members| self.memberships.commit(next, members));
         }

@@ -24,7 +24,8 @@ impl Invariant for MembershipChange {
     }
 
     fn before(&mut self, known: &Known, fact: &Fact<'_>) -> Verdict {
-        let Fact::Emitted { node, event: Event::Appended { index, term, content: Content::Membership(members) } } = fact
+        let Fact::Emitted { node, event: Event::Appended { index, term, content: Content::Membership(members) } } =
+            fact
         else {
             return Ok(());
         };
@@ -33,7 +34,9 @@ impl Invariant for MembershipChange {
         if let Some((since, _)) = memory.log.memberships().last()
             && *since > commit
         {
-            return Err(format!("{node} changes the membership at {index}; the change at {since} is not committed"));
+            return Err(format!(
+                "{node} changes the membership at {index}; the change at {since} is not committed"
+            ));
         }
         if memory.log.term_at(commit) != Some(*term) {
             return Err(format!(

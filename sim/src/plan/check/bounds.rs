@@ -316,7 +316,10 @@ impl Bounds<'_> {
             }
             Act::Reconfigure { voters } => {
                 if self.plan.voters.is_none() {
-                    return refuse(&at("reconfigure"), "there are no spares: say `voters`, who belongs to the cluster in the beginning".into());
+                    return refuse(
+                        &at("reconfigure"),
+                        "there are no spares: say `voters`, who belongs to the cluster in the beginning".into(),
+                    );
                 }
                 if *voters == Selector::None { Ok(()) } else { self.somebody(&at("reconfigure.voters"), voters) }
             }

@@ -75,11 +75,13 @@ impl Plan {
                 return refuse("voters", format!("{voters} of {} servers; there is at least 1", self.servers));
             }
             if self.finale.core.is_some() {
-                let why = "who is a majority depends on who belongs to the cluster by then: leave it out, with `voters`";
+                let why =
+                    "who is a majority depends on who belongs to the cluster by then: leave it out, with `voters`";
                 return refuse("finale.core", why.into());
             }
             if !self.knobs.noop {
-                let why = "without knobs.noop a leader may have to wait for a command before it may change anything";
+                let why =
+                    "without knobs.noop a leader may have to wait for a command before it may change anything";
                 return refuse("voters", why.into());
             }
             if !self.knobs.pre_vote && !self.knobs.check_quorum {

@@ -18,8 +18,12 @@ pub const SCENARIOS: &[Scenario] = &[
         dead_server,
     )
     .needs(NEEDS),
-    Scenario::ours("membership-one-to-five", "A cluster of one grows to five and shrinks again, under load.", one_to_five)
-        .needs(NEEDS),
+    Scenario::ours(
+        "membership-one-to-five",
+        "A cluster of one grows to five and shrinks again, under load.",
+        one_to_five,
+    )
+    .needs(NEEDS),
     Scenario::ours(
         "membership-leaders-go",
         "Again and again whoever leads is taken out, and a spare comes in.",
@@ -167,7 +171,17 @@ pub(in crate::scenario) fn wishes(draw: &mut Draw, plan: &mut Plan, lasts: Span)
         let count = draw.rng.within(1..=u64::from(plan.servers)) as u32;
         let of = [Selector::All, Selector::All, Selector::Leader.not(), Selector::Up, Selector::Members];
         let voters = draw.rng.pick(&of).clone().any(count);
-        plan.faults.push(Fault { at: Span::micros(at), act: Act::Reconfigure { voters } });
+        let mut push = |at, act| plan.faults.push(Fault { at: Span::micros(at), act });
+        if draw.rng.chance(300_000) {
+            // Whoever leads is alone with its change, which somebody else overwrites; and then something else is wanted.
+            let (name, back) = (format!("alone {at}"), at + draw.rng.within(300_000..=2_000_000));
+            let alone = Selector::bound(&name);
+            push(at, Act::Bind { name, who: Selector::Leader });
+            push(at, Act::Disconnect(alone.clone()));
+            push(back - 100_000, Act::Reconfigure { voters: Selector::Members });
+            push(back, Act::Connect(alone));
+        }
+        push(at + 1, Act::Reconfigure { voters });
         at += draw.rng.within(every / 3..=every * 2);
     }
 }
