@@ -156,7 +156,7 @@ async fn status(node: Option<&str>, at: &Where) -> Outcome {
 }
 
 /// Waits until a node does not run any more.
-pub async fn await_end(member: &Member, patience: Duration) -> Result<bool, Ending> {
+async fn await_end(member: &Member, patience: Duration) -> Result<bool, Ending> {
     let deadline = Instant::now() + patience;
     while processes::running(member).map_err(Ending::no)?.is_some() {
         if Instant::now() >= deadline {

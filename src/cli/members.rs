@@ -1,12 +1,12 @@
 //! `shardlab cluster members` and `cluster replace`: which servers make up a part of the cluster.
 
-use super::cluster::{PATIENCE, await_end, await_known};
+use super::cluster::{PATIENCE, await_known, stop_all};
 use super::where_to::{Local, Where};
 use super::{Ending, Outcome, show};
 use clap::Parser;
 use labrpc::NodeId;
 use shardlab::client::Client;
-use shardlab::cluster::{Members, Part, Status, processes};
+use shardlab::cluster::{Member, Members, Part, Status, processes};
 use shardlab::shardmaster::GroupId;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -70,27 +70,41 @@ pub async fn replace(args: ReplaceArgs) -> Outcome {
     let old = local.find(&args.node, args.at.timeout).await?.clone();
     let client = local.connect(args.at.timeout).await?;
     client.note(&local.layout);
+    let deadline = Instant::now() + args.at.timeout;
     let before = members_now(&client, old.part, args.at.timeout).await?;
     if !before.voters.contains(&old.id) && !before.learners.contains(&old.id) {
-        return Err(Ending::no(format!("{} is no member of {}: see `cluster members`", old.name, old.part)));
+        // An earlier attempt has come as far as that, and perhaps not as far as to tell the controller.
+        reconfigure(&client, old.part, &before.voters).await?;
+        let words = format!("{} is no member of {} any more\n", old.name, old.part);
+        return retire(&mut local, &client, &old, words, deadline).await;
     }
-    let new = set_up(&mut local, old.part)?;
-    let new = local.layout.named(&new).expect("it was set up a moment ago");
-    let deadline = Instant::now() + args.at.timeout;
-    let mut child = local.start(new)?;
-    local.await_start(new, child.as_mut(), deadline).await?;
+    // One that an earlier attempt has set up, or a new one.
+    let waiting =
+        local.layout.of(old.part).find(|it| it.joins && it.id != old.id && !before.voters.contains(&it.id));
+    let new = match waiting.map(|member| member.name.clone()) {
+        Some(name) => name,
+        None => set_up(&mut local, old.part)?,
+    };
+    let new = local.layout.named(&new).expect("it is there").clone();
+    let mut child = local.start(&new)?;
+    local.await_start(&new, child.as_mut(), deadline).await?;
     client.note(&local.layout);
     await_known(&client, deadline).await?;
     show(format!("{} runs\n", new.name))?;
     let others = before.voters.iter().copied().filter(|voter| *voter != old.id);
     let voters: Vec<NodeId> = others.chain([new.id]).collect();
     reconfigure(&client, old.part, &voters).await?;
-    if processes::terminate(&old).map_err(Ending::no)? {
-        await_end(&old, Duration::from_secs(15)).await?;
-    }
     let words = format!("{} has taken the place of {}\n", new.name, old.name);
+    retire(&mut local, &client, &old, words, deadline).await
+}
+
+/// A node is one no more: it is stopped, and everybody forgets it.
+async fn retire(local: &mut Local, client: &Client, old: &Member, words: String, deadline: Instant) -> Outcome {
+    stop_all(&[old]).await?;
     local.layout.retire(old.id);
     local.save()?;
+    client.note(&local.layout);
+    await_known(client, deadline).await?;
     show(words)
 }
 

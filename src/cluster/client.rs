@@ -362,7 +362,7 @@ impl Client {
 
     /// All nodes that are known, whether or not they run.
     pub fn nodes(&self) -> Vec<Entry> {
-        self.book.entries()
+        self.book.nodes()
     }
 
     /// The node with that name, or at that address.
@@ -372,20 +372,22 @@ impl Client {
 
     /// Also knows the nodes of a layout from now on.
     pub fn note(&self, layout: &Layout) {
-        self.book.learn(&self.host, layout.nodes.values().map(Entry::of).collect());
+        self.book.learn(&self.host, Entry::all_of(layout));
     }
 
     /// Whether all nodes that answer know all those that this client knows, which they are told.
     pub async fn all_know_all(&self, patience: Duration) -> bool {
         let env = self.host.env();
-        let known = self.nodes();
-        let asked = known.iter().map(|entry| {
+        let known = self.book.entries();
+        let asked = known.iter().filter(|entry| !entry.is_gone()).map(|entry| {
             let (env, ours) = (env.clone(), Ask::Book(known.clone()));
             async move { desk::ask(&env, entry.id, &ours, env.now() + patience).await }
         });
         let answers = futures::future::join_all(asked).await;
         answers.into_iter().flatten().all(|answer| match answer {
-            Answer::Book(theirs) => known.iter().all(|entry| theirs.iter().any(|other| other.id == entry.id)),
+            Answer::Book(theirs) => known
+                .iter()
+                .all(|entry| theirs.iter().any(|other| other.id == entry.id && other.is_gone() == entry.is_gone())),
             _ => false,
         })
     }

@@ -9,10 +9,10 @@
 //! * [`Raft`] in `core`: the state of Figure 2, and one step of it;
 //! * `election`, `replication`, `snapshot`, `reads`, `transfer`, `membership`: the rules, one file each;
 //! * [`Ready`]: what must be done outside, and what must wait for the disk;
-//! * `node`: the driver that carries it out, the only part that waits for anything;
+//! * `node`: a running server, as its service sees it; `driver`: what carries all of it out, and alone waits for anything;
 //! * `storage`: what a write means in bytes.
 //!
-//! All but `node` with its `mailbox`, and `lab` where the laboratory looks at it, is pure: the same inputs give the
+//! All but `node` and `driver` with their `mailbox`, and `lab` where the laboratory looks at it, is pure: the same inputs give the
 //! same outputs.
 
 pub(crate) mod bugs;

@@ -120,6 +120,7 @@ fn a_leader_that_is_taken_out_does_not_count_itself_and_goes_when_it_is_committe
 #[test]
 fn one_that_is_taken_out_hears_of_it() {
     let mut server = leader(None);
+    server.hear(3, accepted(1, 1));
     assert_eq!(receivers("append", &server.change(REMOVE_3)), [2, 3], "it is sent the change");
     assert!(receivers("append", &server.hear(2, accepted(1, 2))).contains(&3), "and that it is committed");
     assert!(!receivers("append", &server.propose()).contains(&3));

@@ -194,6 +194,7 @@ const AREAS: &[Area] = &[
         places: &[
             "src/*/mod.rs",
             "src/*/node.rs",
+            "src/*/driver.rs",
             "src/*/mailbox.rs",
             "src/*/server.rs",
             "src/*/clerk.rs",

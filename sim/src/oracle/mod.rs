@@ -14,6 +14,7 @@ mod apply_order;
 mod commit_quorum;
 mod committed_immutable;
 mod election_safety;
+mod fact;
 mod groups;
 mod kept;
 mod known;
@@ -46,8 +47,9 @@ mod vote_once;
 #[cfg(test)]
 mod testing;
 
+pub use fact::{Fact, Sort};
 pub use groups::{GroupAt, Messages, Oracles};
-pub use known::{Committed, Durable, Fact, Known, Memory, Server, ServiceSnapshot, Sort, hash_of_command};
+pub use known::{Committed, Durable, Known, Memory, Server, ServiceSnapshot, hash_of_command};
 pub use known::{EMPTY_DIGEST, extend_digest};
 pub use log::{Item, LogView, hash_of};
 pub use marks::{MARKS, Mark, Marks};
