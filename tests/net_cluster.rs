@@ -70,8 +70,8 @@ fn the_tour_of_the_readme_goes_as_it_says() {
             rows.iter().filter(|row| row[1] == part).all(|row| row.last().is_some_and(|it| it.starts_with(shards)))
         };
         (rows.len() == 9
-            && serve("group 1", "0-7 in configuration 3")
-            && serve("group 2", "8-15 in configuration 3"))
+            && serve("group 1", "0-7 in configuration 4")
+            && serve("group 2", "8-15 in configuration 4"))
         .then_some(())
     });
     assert!(place.end(running.unwrap(), "-TERM").success());

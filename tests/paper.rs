@@ -13,6 +13,8 @@ mod install_snapshot;
 mod leaders;
 #[path = "paper/limits.rs"]
 mod limits;
+#[path = "paper/membership.rs"]
+mod membership;
 #[path = "paper/persistence.rs"]
 mod persistence;
 #[path = "paper/reads.rs"]
@@ -47,6 +49,7 @@ fn every_bug_of_the_core_is_the_breach_of_a_rule_here() {
         include_str!("paper/append_entries.rs"),
         include_str!("paper/install_snapshot.rs"),
         include_str!("paper/leaders.rs"),
+        include_str!("paper/membership.rs"),
         include_str!("paper/persistence.rs"),
         include_str!("paper/reads.rs"),
         include_str!("paper/request_vote.rs"),

@@ -59,6 +59,7 @@ const SPOILED: &[(&str, Bug, &str)] = &[
     ("figure-7", Bug::MatchGuessOnElection, "S3  follower       term 8, vote S1  log 1 1 1 4  commit 0  durable 4"),
     ("figure-8", Bug::CommitOldTerm, "!! S5 applies 2@3 where S1 applied 2@2"),
     ("figure-8-own-term", Bug::VoteIgnoresLog, "!! S2 applies 2@3 where S1 applied 2@2"),
+    ("membership-correction", Bug::ChangeBeforeTermCommit, "!! S"),
     ("persist-ack", Bug::AckBeforeDurable, "!! S2 applies 1@2 where S1 applied 1@1"),
     ("persist-candidate", Bug::SelfVoteNotDurable, "!! S2 leads term 1, and S1 did before"),
     (

@@ -28,6 +28,7 @@ const KEPT: &[(&str, Proof)] = &[
     ("cut-that-reaches-the-disk-when-others-have-committed", Proof::Mark(Mark::ConflictTruncated)),
     ("earlier-term-acknowledged-behind-a-later-cut", Proof::Mark(Mark::ConflictTruncated)),
     ("elected-late-in-an-old-term", Proof::Mark(Mark::LateDelivery)),
+    ("leader-taken-out-before-the-others-heard", Proof::Bug("leaving-server-keeps-still", "progress")),
     ("piece-asked-for-and-dropped-in-one-breath", Proof::Bug("older-local-snapshot-wins", "snapshot-honest")),
     ("read-answered-as-the-server-goes-down", Proof::Mark(Mark::ReadConfirmed)),
     ("read-confirmed-by-a-refusal-from-before-a-restart", Proof::Bug("stale-round-confirms-reads", "read-index")),

@@ -96,8 +96,25 @@ pub enum Content {
     Noop,
     /// A command of the service.
     Command(Bytes),
-    /// A membership of the cluster, encoded.
-    Membership(Bytes),
+    /// A membership of the cluster.
+    Membership(Box<Members>),
+}
+
+/// Who belongs to a cluster (thesis 4). Both lists are in ascending order.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Hash)]
+pub struct Members {
+    /// Those whose votes and acknowledgements count.
+    pub voters: Vec<NodeId>,
+    /// Those who receive the log and do not count.
+    pub learners: Vec<NodeId>,
+}
+
+impl fmt::Display for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |nodes: &[NodeId]| nodes.iter().map(NodeId::to_string).collect::<Vec<_>>().join(" ");
+        write!(f, "{}", names(&self.voters))?;
+        if self.learners.is_empty() { Ok(()) } else { write!(f, ", learns: {}", names(&self.learners)) }
+    }
 }
 
 /// What has happened to a shard of a sharded service. A `hash` is a digest of all that moves with the shard.

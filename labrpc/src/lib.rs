@@ -45,7 +45,7 @@ mod words;
 
 pub use disk::{Disk, DiskError};
 pub use env::{Env, Sleep};
-pub use event::{Content, Event, Index, Refusal, Role, ShardChange, Term};
+pub use event::{Content, Event, Index, Members, Refusal, Role, ShardChange, Term};
 pub use id::{Boot, NodeId};
 pub use message::{CallError, Direction, Incoming, Kind, Request};
 pub use node_map::NodeMap;

@@ -34,7 +34,7 @@ impl Event {
                 let what = match content {
                     Content::Noop => " no-op".into(),
                     Content::Command(bytes) => command(bytes),
-                    Content::Membership(_) => " membership".into(),
+                    Content::Membership(members) => format!(" members: {members}"),
                 };
                 format!("log + {index}@{term}{what}")
             }

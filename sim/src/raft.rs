@@ -18,7 +18,7 @@ use futures::Stream;
 use futures::future::BoxFuture;
 use labrpc::persister::Directory;
 use labrpc::sim::DiskView;
-use labrpc::{Content, Direction, Env, Index, Kind, NodeId, Term};
+use labrpc::{Content, Direction, Env, Index, Kind, Members, NodeId, Term};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -97,6 +97,9 @@ pub struct PeerSetup {
     pub me: NodeId,
     /// All servers of its group, in order.
     pub servers: Vec<NodeId>,
+    /// Those of them that make up the cluster in the beginning. The others are spares: members of nothing until they are
+    /// added.
+    pub voters: Vec<NodeId>,
     /// Which group it is of, from 1.
     pub group: u32,
     /// Who is in each group, group 1 first.
@@ -195,6 +198,13 @@ pub trait RaftPeer: Send + Sync {
         let _ = to;
     }
 
+    /// Goes one step towards a cluster of these voters and nobody else, if this server leads. True: the cluster is that,
+    /// and the change that made it so is committed. `None`: not now, or not here.
+    fn step_towards(&self, voters: Vec<NodeId>) -> BoxFuture<'_, Option<bool>> {
+        let _ = voters;
+        Box::pin(std::future::ready(None))
+    }
+
     /// An index at which a read answers for everything committed when this was called, once the service has
     /// applied that much. `None`: ask another one.
     fn read(&self) -> BoxFuture<'_, Option<Index>> {
@@ -220,6 +230,15 @@ pub enum ApplyMsg {
         index: Index,
         /// Its term, if known.
         term: Option<Term>,
+    },
+    /// An entry that changes the membership has its turn.
+    Membership {
+        /// Where it stands.
+        index: Index,
+        /// Its term, if known.
+        term: Option<Term>,
+        /// Who belongs to the cluster with it.
+        members: Members,
     },
     /// Replace the state by a snapshot that some server's service once made.
     Snapshot {
@@ -530,6 +549,8 @@ pub struct Abilities {
     /// Its servers have a state machine of their own, of which the laboratory sees digests: [`PeerSetup::tell`]. It
     /// takes its own snapshots, and shows them as [`crate::oracle::ServiceSnapshot`]s.
     pub own_state: bool,
+    /// Its membership can be changed while it runs ([`RaftPeer::step_towards`]), and servers can start as spares.
+    pub membership: bool,
     /// It can run as several groups: a server minds which of them it is in ([`PeerSetup::group`]).
     pub groups: bool,
 }

@@ -1,5 +1,6 @@
 //! `shardlab cluster`: the nodes of a cluster, and which group has what.
 
+use super::members::{MembersArgs, ReplaceArgs, members, replace};
 use super::where_to::{Local, Where};
 use super::{Ending, Outcome, block_on, show, up};
 use clap::{Parser, Subcommand};
@@ -42,6 +43,8 @@ enum Command {
     Leave(Group),
     /// Give a shard to a group.
     Move(Move),
+    Members(MembersArgs),
+    Replace(ReplaceArgs),
 }
 
 #[derive(Parser)]
@@ -107,10 +110,7 @@ pub fn cluster(args: Args) -> Outcome {
                 let local = at.local().await?;
                 kill(local.find(&node, at.timeout).await?).await
             }
-            Command::Stop(Node { node, at }) => {
-                let local = at.local().await?;
-                stop(local.find(&node, at.timeout).await?).await
-            }
+            Command::Stop(Node { node, at }) => stop_here_or_there(&node, &at).await,
             Command::Restart(Node { node, at }) => {
                 let local = at.local().await?;
                 restart(&local, local.find(&node, at.timeout).await?, at.timeout).await
@@ -126,6 +126,8 @@ pub fn cluster(args: Args) -> Outcome {
                 let config = client.move_shard(ShardId(shard), group).await?;
                 show(format!("{group} has shard {shard} from {config} on\n"))
             }
+            Command::Members(args) => members(args).await,
+            Command::Replace(args) => replace(args).await,
         }
     })
 }
@@ -174,6 +176,30 @@ async fn kill(member: &Member) -> Outcome {
         true => show(format!("{name} is killed\n")),
         false => Err(Ending::unknown(format!("{name} was killed, and still runs"))),
     }
+}
+
+/// Stops a node in good order: by a signal if it is on this machine, and else by asking it.
+async fn stop_here_or_there(node: &str, at: &Where) -> Outcome {
+    let (client, local) = match &at.dir {
+        Some(_) => (None, Some(at.local().await?)),
+        None => at.connect().await.map(|(client, local)| (Some(client), local))?,
+    };
+    if let Some(local) = local {
+        return stop(local.find(node, at.timeout).await?).await;
+    }
+    let client = client.expect("without a directory it was asked by an entry");
+    let entry = client.find(node).ok_or_else(|| Ending::usage(format!("there is no node `{node}`")))?;
+    if !client.stop(entry.id, PATIENCE).await {
+        return Err(Ending::unknown(format!("{} does not answer", entry.name)));
+    }
+    let deadline = Instant::now() + LAST_MOMENTS;
+    while client.status(entry.id, PATIENCE).await.is_some() {
+        if Instant::now() >= deadline {
+            return Err(Ending::unknown(format!("{} has said that it stops, and still answers", entry.name)));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    show(format!("{} has stopped\n", entry.name))
 }
 
 async fn stop(member: &Member) -> Outcome {
@@ -237,8 +263,7 @@ fn set_up(local: &mut Local, args: &Join) -> Outcome {
     let usual = local.layout.of(Part::Controller).count() as u32;
     let names = names_of(args.group, args.replicas.unwrap_or(usual));
     add_nodes(&mut local.layout, &dir, &names)?;
-    let written = local.layout.save(&local.file);
-    written.map_err(|why| Ending::no(format!("cannot write {}: {why}", local.file.display())))
+    local.save()
 }
 
 /// The names of a group's servers.
@@ -256,7 +281,7 @@ pub fn add_nodes(layout: &mut Layout, dir: &Path, names: &[String]) -> Outcome {
 }
 
 /// Waits until the nodes that run know all others: a group that joins is then found at once.
-async fn await_known(client: &Client, deadline: Instant) -> Outcome {
+pub async fn await_known(client: &Client, deadline: Instant) -> Outcome {
     while !client.all_know_all(PATIENCE).await {
         if Instant::now() >= deadline {
             return Err(Ending::unknown("the nodes of the cluster do not hear of each other; nothing has joined"));

@@ -6,6 +6,7 @@
 mod bench;
 mod cluster;
 mod kv;
+mod members;
 mod node;
 mod shell;
 mod up;

@@ -87,6 +87,12 @@ fn find(client: &Client) -> Option<Local> {
 }
 
 impl Local {
+    /// Writes the layout.
+    pub fn save(&self) -> super::Outcome {
+        let written = self.layout.save(&self.file);
+        written.map_err(|why| Ending::no(format!("cannot write {}: {why}", self.file.display())))
+    }
+
     /// A client, by whichever of its nodes answers.
     pub async fn connect(&self, deadline: Duration) -> Result<Client, Ending> {
         let running = |member: &&Member| matches!(processes::running(member), Ok(Some(_)));

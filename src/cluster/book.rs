@@ -6,7 +6,7 @@
 //! whatever order become the same.
 
 use super::desk::{self, Answer, Ask};
-use super::layout::{FIRST_CLIENT, Layout, Member, Part};
+use super::layout::{FIRST_CLIENT, Gone, Layout, Member, Part};
 use crate::shardmaster::GroupId;
 use labrpc::net::Host;
 use labrpc::{Env, NodeId};
@@ -37,7 +37,8 @@ pub struct Entry {
     pub address: String,
     /// Where its directory is on its machine; empty if it has not said.
     pub home: String,
-    /// The number of the start at which it has said so; 0: somebody else said so, in a layout.
+    /// The number of the start at which it has said so; 0: somebody else said so, in a layout; [`Entry::GONE`]: it is a node no
+    /// more.
     pub boot: u32,
 }
 
@@ -47,6 +48,25 @@ impl Entry {
         let texts = [(&self.name, 64), (&self.address, 300), (&self.home, 4_096)];
         let is_node = (1..FIRST_CLIENT).contains(&self.id.0);
         is_node && texts.iter().all(|(text, most)| text.len() <= *most && !text.contains(char::is_control))
+    }
+
+    /// Behind every start: whoever is gone does not come back.
+    pub const GONE: u32 = u32::MAX;
+
+    /// Whether it is a node no more.
+    pub const fn is_gone(&self) -> bool {
+        self.boot == Entry::GONE
+    }
+
+    fn of_gone(id: NodeId, gone: &Gone) -> Entry {
+        let Gone { name, part, .. } = gone.clone();
+        Entry { id, name, part, address: String::new(), home: String::new(), boot: Entry::GONE }
+    }
+
+    /// All that a layout says.
+    pub fn all_of(layout: &Layout) -> Vec<Entry> {
+        let gone = layout.gone.iter().map(|(id, gone)| Entry::of_gone(*id, gone));
+        layout.nodes.values().map(Entry::of).chain(gone).collect()
     }
 
     /// What a layout says.
@@ -64,7 +84,7 @@ impl Book {
     /// What a layout says.
     pub fn of(layout: &Layout) -> Book {
         let book = Book::default();
-        book.merge(layout.nodes.values().map(Entry::of).collect());
+        book.merge(Entry::all_of(layout));
         book
     }
 
@@ -81,7 +101,7 @@ impl Book {
             let is_news = known.is_none_or(|known| known.boot < entry.boot);
             let has_room = book.len() < MOST || known.is_some();
             if is_news && has_room && entry.is_sound() {
-                if known.is_none_or(|known| known.address != entry.address) {
+                if !entry.is_gone() && known.is_none_or(|known| known.address != entry.address) {
                     moved.push(entry.clone());
                 }
                 book.insert(entry.id, entry);
@@ -90,14 +110,19 @@ impl Book {
         moved
     }
 
-    /// All entries.
-    pub fn entries(&self) -> Vec<Entry> {
+    /// All entries, of those that are gone too.
+    pub(super) fn entries(&self) -> Vec<Entry> {
         self.lock().values().cloned().collect()
+    }
+
+    /// The nodes.
+    pub fn nodes(&self) -> Vec<Entry> {
+        self.lock().values().filter(|entry| !entry.is_gone()).cloned().collect()
     }
 
     /// The servers of a part.
     pub fn of_part(&self, part: Part) -> Vec<NodeId> {
-        self.lock().values().filter(|entry| entry.part == part).map(|entry| entry.id).collect()
+        self.lock().values().filter(|entry| entry.part == part && !entry.is_gone()).map(|entry| entry.id).collect()
     }
 
     /// The servers of a group.
@@ -107,7 +132,8 @@ impl Book {
 
     /// The node with that name, or at that address.
     pub fn find(&self, node: &str) -> Option<Entry> {
-        self.lock().values().find(|entry| entry.name == node || entry.address == node).cloned()
+        let is_it = |entry: &&Entry| !entry.is_gone() && (entry.name == node || entry.address == node);
+        self.lock().values().find(is_it).cloned()
     }
 
     /// Puts the news of others into the book, and tells the host who is elsewhere. (Who is where it was keeps its connection.)
@@ -158,7 +184,8 @@ impl Book {
     /// Some other node.
     fn other(&self, env: &Env, turn: usize) -> Option<NodeId> {
         let book = self.lock();
-        let others: Vec<NodeId> = book.keys().copied().filter(|id| *id != env.id()).collect();
+        let others = book.values().filter(|entry| entry.id != env.id() && !entry.is_gone());
+        let others: Vec<NodeId> = others.map(|entry| entry.id).collect();
         others.get(turn.checked_rem(others.len())?).copied()
     }
 }
@@ -184,6 +211,9 @@ mod tests {
             assert_eq!(book.entries(), [entry(1, 3, "a:4"), entry(2, 1, "b:1")]);
             assert!(book.merge(said.to_vec()).is_empty(), "nothing of it is news");
             assert!(book.merge(vec![entry(1, 4, "a:4")]).is_empty(), "it was started again where it was");
+            book.merge(vec![entry(1, Entry::GONE, "")]);
+            assert!(book.merge(vec![entry(1, 5, "a:5")]).is_empty(), "whoever is gone does not come back");
+            assert_eq!((book.nodes(), book.find("a:4")), (vec![entry(2, 1, "b:1")], None));
         }
     }
 

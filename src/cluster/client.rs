@@ -21,7 +21,7 @@
 //! ```
 
 use super::book::{Book, Entry};
-use super::desk::{self, Answer, Ask};
+use super::desk::{self, Answer, Ask, Step};
 use super::layout::{FIRST_CLIENT, Layout, LayoutError, Part, read_secret};
 use super::status::Status;
 use crate::kvraft::{self, Expect};
@@ -39,6 +39,10 @@ use std::time::Duration;
 const INTRODUCTION: Duration = Duration::from_secs(3);
 /// Most clerks that are kept for later, if nothing else was said: each has a session in every shard that it has written to.
 const IDLE: usize = 16;
+
+/// For one step towards another membership, and between two of them.
+const STEP: Duration = Duration::from_millis(500);
+const BETWEEN_STEPS: Duration = Duration::from_millis(20);
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
@@ -83,6 +87,9 @@ pub enum Error {
     /// Key or value are too large. Nothing was executed.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
+    /// The members of a part of the cluster are not those that were asked for.
+    #[error("the membership: {0}")]
+    Membership(String),
     /// The controller refuses to make such a configuration. Nothing was changed.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -93,6 +100,8 @@ impl Error {
     pub const fn may_have_happened(&self) -> bool {
         match self {
             Error::Failed(failure) => failure.may_have_happened(),
+            // What was begun may be committed yet.
+            Error::Membership(_) => true,
             Error::Connect(_) | Error::Start(_) | Error::NoAnswer | Error::TooLarge(_) | Error::Refused(_) => false,
         }
     }
@@ -353,7 +362,7 @@ impl Client {
 
     /// All nodes that are known, whether or not they run.
     pub fn nodes(&self) -> Vec<Entry> {
-        self.book.entries()
+        self.book.nodes()
     }
 
     /// The node with that name, or at that address.
@@ -363,21 +372,23 @@ impl Client {
 
     /// Also knows the nodes of a layout from now on.
     pub fn note(&self, layout: &Layout) {
-        self.book.learn(&self.host, layout.nodes.values().map(Entry::of).collect());
+        self.book.learn(&self.host, Entry::all_of(layout));
     }
 
     /// Whether all nodes that answer know all those that this client knows, which they are told.
     pub async fn all_know_all(&self, patience: Duration) -> bool {
         let env = self.host.env();
-        let known = self.nodes();
-        let asked = known.iter().map(|entry| {
+        let known = self.book.entries();
+        let asked = known.iter().filter(|entry| !entry.is_gone()).map(|entry| {
             let (env, ours) = (env.clone(), Ask::Book(known.clone()));
             async move { desk::ask(&env, entry.id, &ours, env.now() + patience).await }
         });
         let answers = futures::future::join_all(asked).await;
         answers.into_iter().flatten().all(|answer| match answer {
-            Answer::Book(theirs) => known.iter().all(|entry| theirs.iter().any(|other| other.id == entry.id)),
-            Answer::Status(_) => false,
+            Answer::Book(theirs) => known
+                .iter()
+                .all(|entry| theirs.iter().any(|other| other.id == entry.id && other.is_gone() == entry.is_gone())),
+            _ => false,
         })
     }
 
@@ -386,8 +397,70 @@ impl Client {
         let env = self.host.env();
         match desk::ask(&env, node, &Ask::Status, env.now() + patience).await? {
             Answer::Status(status) => Some(*status),
-            Answer::Book(_) => None,
+            _ => None,
         }
+    }
+
+    /// Makes these nodes the voters of their part of the cluster, and nobody else a member, one change after the other with
+    /// whoever leads it; `told` hears what is waited for. A node that was not a member must run, and have been set up to join.
+    ///
+    /// # Errors
+    /// [`Error::Membership`]: it makes no sense, or did not come about in time. What was begun stays; asking again goes on.
+    pub async fn reconfigure(
+        &self,
+        part: Part,
+        voters: &[NodeId],
+        mut told: impl FnMut(&str),
+    ) -> Result<(), Error> {
+        let env = self.host.env();
+        let deadline = env.now() + self.patience.deadline;
+        let (mut last, mut leader) = (String::from("nobody leads it"), None);
+        loop {
+            let asked = match leader {
+                Some(leader) => leader,
+                None => self.leader_of(part).await.unwrap_or(NodeId(0)),
+            };
+            leader = Some(asked).filter(|asked| asked.0 > 0);
+            if let Some(leading) = leader {
+                match desk::ask(&env, leading, &Ask::StepTowards(voters.to_vec()), env.now() + STEP).await {
+                    Some(Answer::Step(Step::Done)) => return Ok(()),
+                    Some(Answer::Step(Step::Begun)) => {}
+                    Some(Answer::Step(Step::Wait(why))) if why != last => {
+                        told(&why);
+                        last = why;
+                    }
+                    Some(Answer::Step(Step::Wait(_))) => {}
+                    Some(Answer::Step(Step::Senseless(why))) => return Err(Error::Membership(why)),
+                    Some(Answer::Step(Step::NotLeader(other))) => leader = other.filter(|other| *other != leading),
+                    _ => leader = None,
+                }
+            }
+            if env.now() >= deadline {
+                return Err(Error::Membership(format!("it did not come about in time: {last}")));
+            }
+            env.sleep(BETWEEN_STEPS).await;
+        }
+    }
+
+    /// Whoever says that it leads a part, in the latest term.
+    async fn leader_of(&self, part: Part) -> Option<NodeId> {
+        let statuses = self.statuses(STEP).await.into_iter().filter_map(|(_, status)| status);
+        let leaders = statuses.filter(|status| status.leads && status.part == part);
+        leaders.max_by_key(|status| status.term).map(|status| status.id)
+    }
+
+    /// Tells the controller of which servers a group consists by now, so that everybody finds them.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn name_servers(&self, group: GroupId, servers: &[NodeId]) -> Result<ConfigNum, Error> {
+        self.configure(shardmaster::Command::Servers { group, servers: servers.to_vec() }).await
+    }
+
+    /// Asks a node to hand over what it leads and to stop. Whether it has said that it will.
+    pub async fn stop(&self, node: NodeId, patience: Duration) -> bool {
+        let env = self.host.env();
+        matches!(desk::ask(&env, node, &Ask::Stop, env.now() + patience).await, Some(Answer::Stopping))
     }
 
     /// How all nodes are, asked at the same time.

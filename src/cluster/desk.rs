@@ -15,6 +15,25 @@ pub(super) enum Ask {
     Book(Vec<Entry>),
     /// How are you?
     Status,
+    /// If you lead, go one step towards a cluster of these voters.
+    StepTowards(Vec<NodeId>),
+    /// Hand over what you lead, and stop.
+    Stop,
+}
+
+/// What came of a step towards another membership.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Step {
+    /// There is nothing more to do, and that is committed.
+    Done,
+    /// A change was begun.
+    Begun,
+    /// Not yet, and why.
+    Wait(String),
+    /// It does not lead; who does, if it knows.
+    NotLeader(Option<NodeId>),
+    /// It makes no sense, and why.
+    Senseless(String),
 }
 
 /// Its answer.
@@ -24,6 +43,10 @@ pub(super) enum Answer {
     Book(Vec<Entry>),
     /// To [`Ask::Status`].
     Status(Box<Status>),
+    /// To [`Ask::StepTowards`].
+    Step(Step),
+    /// To [`Ask::Stop`]: it is about to.
+    Stopping,
 }
 
 /// Asks a node. None: there is no answer, or none that makes sense.

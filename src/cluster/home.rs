@@ -37,16 +37,16 @@ pub struct Owner {
     pub part: Part,
     /// How many shards there are.
     pub shards: u32,
-    /// The servers of its part, itself included.
-    pub servers: Vec<NodeId>,
+    /// The founders of its part, itself included; none if it joined a part that was there.
+    pub founders: Vec<NodeId>,
 }
 
 impl Owner {
     /// The owner of a node's directory according to a layout.
     pub fn of(layout: &Layout, member: &Member) -> Owner {
-        let servers = layout.of(member.part).map(|member| member.id).collect();
-        let Member { id: node, part, .. } = *member;
-        Owner { format: FORMAT, cluster: layout.cluster, node, part, shards: layout.shards, servers }
+        let Member { id: node, part, joins, .. } = *member;
+        let founders = if joins { Vec::new() } else { layout.founders(part) };
+        Owner { format: FORMAT, cluster: layout.cluster, node, part, shards: layout.shards, founders }
     }
 
     /// What of it differs, in words.
@@ -57,7 +57,7 @@ impl Owner {
             ("node", found.node.to_string(), self.node.to_string()),
             ("part", found.part.to_string(), self.part.to_string()),
             ("shards", found.shards.to_string(), self.shards.to_string()),
-            ("servers", format!("{:?}", found.servers), format!("{:?}", self.servers)),
+            ("founders", format!("{:?}", found.founders), format!("{:?}", self.founders)),
         ];
         let (what, found, ours) = said.into_iter().find(|(_, found, ours)| found != ours)?;
         Some(format!("{what} {found} and not {what} {ours}"))
@@ -241,8 +241,8 @@ mod tests {
     }
 
     fn owner(cluster: u64, node: u32) -> Owner {
-        let servers = vec![NodeId(1), NodeId(2)];
-        Owner { format: FORMAT, cluster, node: NodeId(node), part: Part::Controller, shards: 16, servers }
+        let founders = vec![NodeId(1), NodeId(2)];
+        Owner { format: FORMAT, cluster, node: NodeId(node), part: Part::Controller, shards: 16, founders }
     }
 
     #[test]
@@ -251,13 +251,13 @@ mod tests {
         drop(Home::claim(&path, &owner(7, 1)).unwrap());
         drop(Home::claim(&path, &owner(7, 1)).unwrap());
         let mut larger = owner(7, 1);
-        larger.servers.push(NodeId(3));
+        larger.founders.push(NodeId(3));
         let others = [
             (owner(8, 1), "cluster 7 and not cluster 8"),
             (owner(7, 2), "node S1 and not node S2"),
             (Owner { format: 2, ..owner(7, 1) }, "format 1 and not format 2"),
             (Owner { shards: 8, ..owner(7, 1) }, "shards 16 and not shards 8"),
-            (larger, "servers [S1, S2] and not servers [S1, S2, S3]"),
+            (larger, "founders [S1, S2] and not founders [S1, S2, S3]"),
         ];
         for (other, told) in others {
             let why = Home::claim(&path, &other).unwrap_err().to_string();

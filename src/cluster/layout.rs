@@ -21,7 +21,18 @@
 //! part = "group 1"
 //! id = 102
 //! address = "10.0.0.2:7101"
+//!
+//! [[node]]
+//! name = "g1-4"
+//! address = "10.0.0.3:7101"
+//! joins = true                   # its group was there before: it belongs to it when it is added (`cluster members`)
+//!
+//! [[gone]]                       # it was taken out of its group for good: name and id are nobody's any more
+//! name = "g1-2"
 //! ```
+//!
+//! The servers of a part that neither join nor have joined are its *founders*: with them its log begins. Each node remembers
+//! them from its first start on.
 //!
 //! Every mistake is one line, which names file and field and says what to do.
 
@@ -103,6 +114,19 @@ pub struct Member {
     pub listen: Option<String>,
     /// Its directory.
     pub dir: PathBuf,
+    /// Its part was there before it: it is a member when it has been added.
+    pub joins: bool,
+}
+
+/// A node that was taken out for good.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Gone {
+    /// What it was called.
+    pub name: String,
+    /// What it was for.
+    pub part: Part,
+    /// Whether it had joined a part that was there before it.
+    pub joined: bool,
 }
 
 /// Which nodes there are.
@@ -118,6 +142,8 @@ pub struct Layout {
     pub me: Option<String>,
     /// The nodes.
     pub nodes: BTreeMap<NodeId, Member>,
+    /// Those that are nodes no more.
+    pub gone: BTreeMap<NodeId, Gone>,
 }
 
 /// Why a layout is none: one line that names the file and says what to do.
@@ -142,6 +168,8 @@ struct File {
     me: Option<String>,
     #[serde(default)]
     node: Vec<Line>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    gone: Vec<GoneLine>,
 }
 
 const fn usual_shards() -> u32 {
@@ -161,12 +189,39 @@ struct Line {
     listen: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dir: Option<String>,
+    #[serde(default, skip_serializing_if = "is_not")]
+    joins: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GoneLine {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<Part>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<u32>,
+    #[serde(default, skip_serializing_if = "is_not")]
+    joined: bool,
+}
+
+// serde asks by reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_not(flag: &bool) -> bool {
+    !flag
 }
 
 impl Layout {
     /// A layout without nodes.
     pub fn new(cluster: u64) -> Layout {
-        Layout { cluster, shards: SHARDS, secret_file: None, me: None, nodes: BTreeMap::new() }
+        Layout {
+            cluster,
+            shards: SHARDS,
+            secret_file: None,
+            me: None,
+            nodes: BTreeMap::new(),
+            gone: BTreeMap::new(),
+        }
     }
 
     /// Reads a file.
@@ -191,15 +246,17 @@ impl Layout {
             let what = error.message().trim().replace('\n', ", ");
             format!("{line}{what}. `docs/architecture.md` shows what such a file looks like")
         })?;
-        let File { cluster, shards, secret_file, me, node } = file;
+        let File { cluster, shards, secret_file, me, node, gone } = file;
         let secret_file = secret_file.map(|file| base.join(file));
-        let mut layout = Layout { cluster, shards, secret_file, me, nodes: BTreeMap::new() };
-        for Line { name, part, id, address, listen, dir } in node {
-            let usual = named(&name);
-            let part = part.or(usual.map(|(part, _)| part)).ok_or_else(|| unclear(&name, "part"))?;
-            let id = id.map(NodeId).or(usual.map(|(_, id)| id)).ok_or_else(|| unclear(&name, "id"))?;
+        let mut layout = Layout { cluster, shards, secret_file, me, nodes: BTreeMap::new(), gone: BTreeMap::new() };
+        for GoneLine { name, part, id, joined } in gone {
+            let (part, id) = who(&name, part, id)?;
+            layout.gone.insert(id, Gone { name, part, joined });
+        }
+        for Line { name, part, id, address, listen, dir, joins } in node {
+            let (part, id) = who(&name, part, id)?;
             let dir = base.join(dir.as_deref().unwrap_or(&name));
-            layout.add(Member { id, name, part, address, listen, dir })?;
+            layout.add(Member { id, name, part, address, listen, dir, joins })?;
         }
         layout.check()?;
         Ok(layout)
@@ -210,12 +267,24 @@ impl Layout {
     /// # Errors
     /// What is wrong with it.
     pub fn add_named(&mut self, name: &str, address: &str, dir: PathBuf) -> Result<(), String> {
+        self.add_with_name(name, address, dir, false)
+    }
+
+    /// The same for one that joins a part that is there.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn add_joining(&mut self, name: &str, address: &str, dir: PathBuf) -> Result<(), String> {
+        self.add_with_name(name, address, dir, true)
+    }
+
+    fn add_with_name(&mut self, name: &str, address: &str, dir: PathBuf, joins: bool) -> Result<(), String> {
         let (part, id) = named(name).ok_or_else(|| {
             format!(
                 "node `{name}`: the name does not say what it is for: call it, say, m1 or g2-3, or write a file"
             )
         })?;
-        self.add(Member { id, name: name.into(), part, address: address.into(), listen: None, dir })
+        self.add(Member { id, name: name.into(), part, address: address.into(), listen: None, dir, joins })
     }
 
     fn add(&mut self, member: Member) -> Result<(), String> {
@@ -247,6 +316,13 @@ impl Layout {
                     other.name
                 ));
             }
+        }
+        if let Some(gone) =
+            self.gone.iter().find(|(gone, it)| *gone == id || it.name == *name).map(|(_, it)| &it.name)
+        {
+            return Err(format!(
+                "node `{name}`: `{gone}` had that name or `id` and is gone: give it ones that nobody had"
+            ));
         }
         self.nodes.insert(*id, member);
         Ok(())
@@ -298,6 +374,16 @@ impl Layout {
                 address: member.address.clone(),
                 listen: member.listen.clone(),
                 dir: (dir != member.name).then_some(dir),
+                joins: member.joins,
+            }
+        };
+        let gone = |(id, it): (&NodeId, &Gone)| {
+            let usual = named(&it.name);
+            GoneLine {
+                name: it.name.clone(),
+                part: (usual.map(|(part, _)| part) != Some(it.part)).then_some(it.part),
+                id: (usual.map(|(_, id)| id) != Some(*id)).then_some(id.0),
+                joined: it.joined,
             }
         };
         let file = File {
@@ -306,6 +392,7 @@ impl Layout {
             secret_file: self.secret_file.as_deref().map(relative),
             me: self.me.clone(),
             node: self.nodes.values().map(line).collect(),
+            gone: self.gone.iter().map(gone).collect(),
         };
         let text = toml::to_string(&file).expect("numbers and strings can be written");
         let draft = path.with_extension("draft");
@@ -324,6 +411,37 @@ impl Layout {
     /// The nodes of a part.
     pub fn of(&self, part: Part) -> impl Iterator<Item = &Member> {
         self.nodes.values().filter(move |member| member.part == part)
+    }
+
+    /// The servers with which the log of a part began.
+    pub fn founders(&self, part: Part) -> Vec<NodeId> {
+        let founders = self.of(part).filter(|member| !member.joins).map(|member| member.id);
+        let gone = self.gone.iter().filter(|(_, gone)| gone.part == part && !gone.joined).map(|(id, _)| *id);
+        let mut founders: Vec<NodeId> = founders.chain(gone).collect();
+        founders.sort_unstable();
+        founders
+    }
+
+    /// A node is taken out for good.
+    pub fn retire(&mut self, node: NodeId) {
+        if let Some(Member { name, part, joins, .. }) = self.nodes.remove(&node) {
+            self.gone.insert(node, Gone { name, part, joined: joins });
+        }
+    }
+
+    /// A name for one more server of a part, that nobody has or had.
+    pub fn next_name(&self, part: Part) -> String {
+        let name = |nth: u64| match part {
+            Part::Controller => format!("m{nth}"),
+            Part::Group(group) => format!("g{}-{nth}", group.0),
+        };
+        let is_free = |name: &String| {
+            let id = named(name).map(|(_, id)| id);
+            let taken = |other: &NodeId, called: &String| called == name || Some(*other) == id;
+            !self.nodes.iter().any(|(id, it)| taken(id, &it.name))
+                && !self.gone.iter().any(|(id, it)| taken(id, &it.name))
+        };
+        (1..).map(name).find(is_free).expect("names do not run out")
     }
 
     /// The groups.
@@ -372,6 +490,14 @@ fn named(name: &str) -> Option<(Part, NodeId)> {
     let (group, nth) = (u64::from(number(group)?), u64::from(number(nth)?));
     let id = u32::try_from(group * IDS_A_GROUP + nth).ok()?;
     (nth < IDS_A_GROUP).then_some((Part::Group(GroupId(group)), NodeId(id)))
+}
+
+/// What a node is for, and its id: as the file says, or its name.
+fn who(name: &str, part: Option<Part>, id: Option<u32>) -> Result<(Part, NodeId), String> {
+    let usual = named(name);
+    let part = part.or(usual.map(|(part, _)| part)).ok_or_else(|| unclear(name, "part"))?;
+    let id = id.map(NodeId).or(usual.map(|(_, id)| id)).ok_or_else(|| unclear(name, "id"))?;
+    Ok((part, id))
 }
 
 fn unclear(name: &str, field: &str) -> String {

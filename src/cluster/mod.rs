@@ -26,7 +26,8 @@ pub mod processes;
 mod status;
 
 pub use book::{Book, Entry};
+pub use desk::Step;
 pub use home::{Home, HomeError, Owner};
-pub use layout::{Layout, LayoutError, Member, Part};
+pub use layout::{Gone, Layout, LayoutError, Member, Part};
 pub use planted::Planted;
-pub use status::{Counts, Log, Status, Work, details, table};
+pub use status::{Counts, Log, Members, Status, Work, details, table};

@@ -4,12 +4,12 @@
 //! over what it leads, so that nobody has to wait for an election.
 
 use super::book::{Book, Entry};
-use super::desk::{self, Answer, Ask};
+use super::desk::{self, Answer, Ask, Step};
 use super::home::{Home, HomeError, Owner};
 use super::layout::{Layout, LayoutError, Member, Part};
 use super::planted::Planted;
-use super::status::{self, Counts, Status, Work};
-use crate::raft::{self, Options};
+use super::status::{self, Counts, Members, Status, Work};
+use crate::raft::{self, Options, Unavailable};
 use crate::rsm::{self, Request, Response};
 use crate::shardkv::{self, ShardKv, Timing};
 use crate::shardmaster::{self, ShardMaster};
@@ -21,6 +21,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long the service of a node may take to say what it works on.
@@ -29,6 +30,8 @@ const LOOK: Duration = Duration::from_millis(300);
 const ROLL_CALL: Duration = Duration::from_millis(200);
 /// How long handing leadership over may take, all in all. Without it the others elect somebody a moment later.
 const HAND_OVER: Duration = Duration::from_secs(2);
+/// Between two looks whether somebody has asked for an end.
+const ATTENTION: Duration = Duration::from_millis(100);
 /// Between two looks whether it has worked.
 const GLANCE: Duration = Duration::from_millis(5);
 
@@ -81,9 +84,11 @@ pub async fn run(
         secret: layout.secret()?,
         ..Config::new(member.id, layout.cluster)
     })?);
-    let mut stop = pin!(stop);
+    let told_to_stop = Arc::new(AtomicBool::new(false));
+    let asked = until_told(&host, &told_to_stop);
+    let mut stop = pin!(async { _ = select(pin!(stop), pin!(asked)).await });
     let booted = async {
-        match select(pin!(boot(layout, member, planted, &host)), pin!(host.halted())).await {
+        match select(pin!(boot(layout, member, planted, &host, &told_to_stop)), pin!(host.halted())).await {
             Either::Left((server, _)) => server,
             Either::Right((why, _)) => Err(Failed::Halted(why)),
         }
@@ -100,7 +105,7 @@ pub async fn run(
         Either::Left((why, _)) => Err(Failed::Halted(why)),
         Either::Right(_) => {
             let env = host.env();
-            match select(pin!(hand_over(layout, member, &env, &server)), pin!(host.halted())).await {
+            match select(pin!(hand_over(&env, &server)), pin!(host.halted())).await {
                 Either::Left(_) => Ok(()),
                 Either::Right((why, _)) => Err(Failed::Halted(why)),
             }
@@ -109,6 +114,13 @@ pub async fn run(
     host.stop().await;
     tracing::info!(target: "shardlab::node", node = %member.id, "{name} has stopped");
     outcome
+}
+
+/// Waits until somebody has asked for an end over the network.
+async fn until_told(host: &Host, told: &AtomicBool) {
+    while !told.load(Ordering::Relaxed) {
+        host.env().sleep(ATTENTION).await;
+    }
 }
 
 fn resolve(address: &str) -> Result<SocketAddr, Failed> {
@@ -123,6 +135,7 @@ async fn boot(
     member: &Member,
     planted: Option<Planted>,
     host: &Arc<Host>,
+    told_to_stop: &Arc<AtomicBool>,
 ) -> Result<raft::Node, Failed> {
     let env = host.env();
     let book = Book::of(layout);
@@ -131,7 +144,7 @@ async fn boot(
     book.merge(vec![own.clone()]);
     let desk = host.desk(desk::KIND);
     let node = boot_service(layout, member, planted, &env).await?;
-    env.spawn(serve_desk(desk, host.clone(), own, node.clone(), book.clone()));
+    env.spawn(serve_desk(desk, host.clone(), own, node.clone(), book.clone(), told_to_stop.clone()));
     env.spawn(book.keep(Arc::downgrade(host), env.clone(), true));
     let (name, part, address) = (&member.name, member.part, &member.address);
     tracing::info!(target: "shardlab::node", node = %member.id, "{name} ({part}) is reached at {address}, boot {}", env.boot().0);
@@ -152,8 +165,9 @@ async fn boot_service(
     if let Some(planted) = planted {
         tracing::warn!(target: "shardlab::node", node = %member.id, "a bug is planted: {}", planted.name());
     }
-    let voters = layout.of(member.part).map(|member| member.id);
-    let raft = raft::Config::new(member.id, voters);
+    // One that joins belongs to nothing until it is added.
+    let founders = if member.joins { Vec::new() } else { layout.founders(member.part) };
+    let raft = raft::Config::new(member.id, founders);
     let identity = format!("{} of cluster {}, {}", member.id, layout.cluster, member.part);
     let options = Options { inputs_per_ready: None, identity };
     let service = rsm::Config::default();
@@ -178,7 +192,14 @@ async fn boot_service(
 }
 
 /// Answers what is not for the service.
-async fn serve_desk(desk: Desk, host: Arc<Host>, own: Entry, node: raft::Node, book: Book) {
+async fn serve_desk(
+    desk: Desk,
+    host: Arc<Host>,
+    own: Entry,
+    node: raft::Node,
+    book: Book,
+    told_to_stop: Arc<AtomicBool>,
+) {
     let env = host.env();
     loop {
         let request = desk.accept().await;
@@ -186,6 +207,18 @@ async fn serve_desk(desk: Desk, host: Arc<Host>, own: Entry, node: raft::Node, b
             Ok(Ask::Book(theirs)) => {
                 book.learn(&host, theirs);
                 reply(&env, &request, &Answer::Book(book.entries()));
+            }
+            Ok(Ask::StepTowards(voters)) => {
+                let (env, node) = (env.clone(), node.clone());
+                host.env().spawn(async move {
+                    let step = step_towards(&node, &voters).await;
+                    reply(&env, &request, &Answer::Step(step));
+                });
+            }
+            Ok(Ask::Stop) => {
+                tracing::info!(target: "shardlab::node", node = %env.id(), "{} has asked to stop", request.from);
+                reply(&env, &request, &Answer::Stopping);
+                told_to_stop.store(true, Ordering::Relaxed);
             }
             // In a task of its own: a service that is slow to say how it is keeps nobody from asking whom the node knows.
             Ok(Ask::Status) => {
@@ -202,6 +235,16 @@ async fn serve_desk(desk: Desk, host: Arc<Host>, own: Entry, node: raft::Node, b
     }
 }
 
+async fn step_towards(node: &raft::Node, voters: &[NodeId]) -> Step {
+    match node.step_towards(voters).await {
+        Ok(true) => Step::Done,
+        Ok(false) => Step::Begun,
+        Err(Unavailable::NotLeader(leader)) => Step::NotLeader(leader),
+        Err(Unavailable::Change(refused)) if !refused.passes() => Step::Senseless(refused.to_string()),
+        Err(other) => Step::Wait(other.to_string()),
+    }
+}
+
 fn reply(env: &Env, request: &labrpc::Request, answer: &Answer) {
     env.reply(request, labgob::encode(answer).expect("a book is far below the limit"));
 }
@@ -213,7 +256,8 @@ async fn status_of(env: &Env, own: Entry, node: &raft::Node, counts: Counts) -> 
     let leads = role == raft::Role::Leader;
     let role = status::role(role).into();
     let process = std::process::id();
-    Status { id, name, part, boot, process, role, leads, term, vote, leader, log, work, counts }
+    let members = Members::of(node);
+    Status { id, name, part, boot, process, role, leads, term, vote, leader, log, members, work, counts }
 }
 
 /// What the service of this node works on, as it says itself.
@@ -246,9 +290,10 @@ async fn look<M: rsm::StateMachine>(env: &Env, kind: labrpc::Kind, query: M::Que
 }
 
 /// Hands over what this node leads: to whoever has most of the log, or else to the next one.
-async fn hand_over(layout: &Layout, member: &Member, env: &Env, node: &raft::Node) {
+async fn hand_over(env: &Env, node: &raft::Node) {
     let deadline = env.now() + HAND_OVER;
-    let others: Vec<NodeId> = layout.of(member.part).map(|other| other.id).filter(|id| *id != env.id()).collect();
+    let others: Vec<NodeId> =
+        node.membership().1.voters.iter().copied().filter(|voter| *voter != env.id()).collect();
     while node.state().1 && env.now() < deadline {
         let asked = others.iter().map(|&other| async move {
             match desk::ask(env, other, &Ask::Status, env.now() + ROLL_CALL).await {

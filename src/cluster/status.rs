@@ -1,7 +1,7 @@
 //! How a node is, in its own words: nothing of it goes through a log, and it may be old when it is read.
 
 use super::layout::Part;
-use crate::raft::{Node, Role};
+use crate::raft::{Membership, Node, Role};
 use crate::shardmaster::{ConfigNum, ShardId};
 use labrpc::NodeId;
 use labrpc::net::Counters;
@@ -33,10 +33,32 @@ pub struct Status {
     pub leader: Option<NodeId>,
     /// Its log.
     pub log: Log,
+    /// Who belongs to its part of the cluster, by its log.
+    pub members: Members,
     /// What it works on; none if its service did not say.
     pub work: Option<Work>,
     /// What it has counted since its start.
     pub counts: Counts,
+}
+
+/// Who belongs to a part of a cluster.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Members {
+    /// Those who count.
+    pub voters: Vec<NodeId>,
+    /// Those who receive the log and do not count yet.
+    pub learners: Vec<NodeId>,
+    /// Whether that is committed, as far as the node knows.
+    pub committed: bool,
+}
+
+impl Members {
+    /// As a node has it.
+    pub(super) fn of(node: &Node) -> Members {
+        let (since, membership) = &*node.membership();
+        let Membership { voters, learners } = membership.clone();
+        Members { voters, learners, committed: *since <= node.view().commit }
+    }
 }
 
 /// What a log has.
@@ -196,18 +218,26 @@ pub fn table(nodes: &[(super::Entry, Option<Status>)]) -> String {
 
 /// What a table has no room for.
 pub fn details(status: &Status) -> String {
-    let Status { boot, process, vote, leader, log, counts, .. } = status;
+    let Status { boot, process, vote, leader, log, members, counts, .. } = status;
+    let names = |nodes: &[NodeId]| nodes.iter().map(NodeId::to_string).collect::<Vec<_>>().join(" ");
+    let learners = match &*members.learners {
+        [] => String::new(),
+        learners => format!(", learning: {}", names(learners)),
+    };
+    let pending = if members.committed { "" } else { ", not committed yet" };
     let named = |node: &Option<NodeId>| node.map_or("nobody".into(), |node| node.to_string());
     let Counts { received, sent, dropped, turned_away, writes, bytes, syncs } = counts;
     format!(
         "id        {}, start {boot}, process {process}\n\
          election  takes {} for the leader, has voted for {} in this term\n\
+         members   {}{learners}{pending}\n\
          log       {}..{}, durable to {}\n\
          messages  {received} received, {sent} sent, {dropped} dropped; {turned_away} connections turned away\n\
          disk      {writes} writes of {bytes} bytes, {syncs} syncs\n",
         status.id,
         named(leader),
         named(vote),
+        names(&members.voters),
         log.first,
         log.last,
         log.durable

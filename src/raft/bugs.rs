@@ -97,12 +97,29 @@ bugs! { ($) raft ALL
     /// A lease counts from when the answers to a heartbeat came, and not from when the heartbeat was sent (thesis
     /// 6.4.1).
     LeaseFromReceipt = "lease-from-receipt",
+
+    ; OF_MEMBERSHIP
+    /// A leader changes the membership before it has committed an entry of its own term (Ongaro's correction to thesis
+    /// 4.1).
+    ChangeBeforeTermCommit = "change-before-term-commit",
+    /// A change of the membership is begun before the one in front of it is committed (thesis 4.1).
+    ChangesOverlap = "changes-overlap",
+    /// Learners are counted as voters are (thesis 4.2.1).
+    LearnersCounted = "learners-counted",
+    /// A leader that takes itself out counts its own copy until that is committed (thesis 4.2.2).
+    RemovedLeaderCountsItself = "removed-leader-counts-itself",
+    /// A server that is being taken out stands in no election, needed or not (thesis 4.2.2).
+    LeavingServerKeepsStill = "leaving-server-keeps-still",
+    /// A membership stays in force when its entry is cut off (thesis 4.1).
+    CutMembershipInForce = "cut-membership-in-force",
+    /// A snapshot names the membership of the one in front of it (thesis 5.1: the latest membership is part of it).
+    MembershipNotInSnapshot = "membership-not-in-snapshot",
 }
 
 impl Bug {
-    /// Every bug that can be planted in Raft: [`Bug::ALL`], which its own suite is asked to find, and those that only
-    /// the reads of a service show.
+    /// Every bug that can be planted in Raft: [`Bug::ALL`], which its own suite is asked to find, those that only
+    /// the reads of a service show, and those that only changes of the membership do.
     pub fn every() -> impl Iterator<Item = Bug> {
-        Bug::ALL.iter().chain(Bug::OF_READS).copied()
+        Bug::ALL.iter().chain(Bug::OF_READS).chain(Bug::OF_MEMBERSHIP).copied()
     }
 }

@@ -5,11 +5,12 @@
 //! machine.
 //!
 //! The fields follow Figure 2 of the paper. The rules are in the files beside this one: [`super::election`],
-//! [`super::replication`], [`super::snapshot`], [`super::reads`] and [`super::transfer`]; here are the state,
-//! the timers, and what all rules share.
+//! [`super::replication`], [`super::snapshot`], [`super::reads`], [`super::transfer`] and [`super::membership`]; here are
+//! the state, the timers, and what all rules share.
 
 use super::config::Config;
 use super::log::Log;
+use super::membership::{Change, Memberships};
 use super::message::Message;
 use super::progress::Progress;
 use super::quorum::Quorum;
@@ -45,6 +46,13 @@ pub enum Input {
     Read {
         /// Chosen by the caller, to find the answer.
         id: u64,
+    },
+    /// The membership shall change by one server. Answered in [`Ready::proposals`].
+    Change {
+        /// Chosen by the caller, to find the answer.
+        id: u64,
+        /// How.
+        change: Change,
     },
     /// Leadership shall go to another server.
     Transfer {
@@ -125,9 +133,7 @@ pub struct Raft {
     pub(super) handed: Index,
     /// Highest entry that the service has applied; at most `handed`.
     pub(super) applied: Index,
-    /// Memberships that log and snapshot hold, with the index from which each is in force; the last one counts
-    /// (thesis 4.1: in force as soon as it is in the log).
-    memberships: Vec<(Index, Membership)>,
+    pub(super) memberships: Memberships,
     pub(super) election_deadline: Time,
     /// When this server started.
     pub(super) started: Time,
@@ -194,7 +200,7 @@ impl Raft {
             commit: covered,
             handed: Index(0),
             applied: Index(0),
-            memberships: vec![(covered, snapshot.membership.clone())],
+            memberships: Memberships::new(&snapshot),
             election_deadline: Time::NEVER,
             started: now,
             leader_heard: None,
@@ -224,7 +230,10 @@ impl Raft {
             log,
             config,
         };
-        raft.adopt_memberships_from(covered.next());
+        raft.log
+            .slice(covered.next(), usize::MAX, usize::MAX)
+            .iter()
+            .for_each(|entry| raft.memberships.take_in(entry));
         raft.reset_election_timer();
         let (snapshot, last) = (raft.snapshot.last, raft.log.last());
         raft.events.push(Event::Recovered {
@@ -244,6 +253,7 @@ impl Raft {
             Input::Message { from, message } => self.on_message(from, message),
             Input::Propose { id, command } => self.on_propose(id, command),
             Input::Read { id } => self.on_read(id),
+            Input::Change { id, change } => self.on_change(id, change),
             Input::Transfer { to } => self.on_transfer(to),
             Input::Compact { index } => self.on_compact(index),
             Input::Durable { seq } => self.on_durable(seq),
@@ -325,18 +335,13 @@ impl Raft {
     // --- shared by all rules
 
     pub(super) fn quorum(&self) -> Quorum<'_> {
-        let (_, membership) = self.memberships.last().expect("there is always the first one");
-        Quorum::of(membership)
+        let quorum = Quorum::of(self.membership());
+        if super::bugs::bug!(self, LearnersCounted) { quorum.with_learners(self.membership()) } else { quorum }
     }
 
-    pub(super) fn membership(&self) -> &Membership {
-        &self.memberships.last().expect("there is always the first one").1
-    }
-
-    /// The membership in force at `index`.
-    pub(super) fn membership_at(&self, index: Index) -> &Membership {
-        let in_force = self.memberships.iter().rev().find(|(from, _)| *from <= index);
-        &in_force.or(self.memberships.first()).expect("there is always the first one").1
+    /// The membership in force: the latest in the log, committed or not (thesis 4.1).
+    pub fn membership(&self) -> &Membership {
+        &self.memberships.latest().1
     }
 
     /// The other members.
@@ -412,13 +417,15 @@ impl Raft {
         let content = match &entry.payload {
             Payload::Noop => EventContent::Noop,
             Payload::Command(command) => EventContent::Command(command.clone()),
-            Payload::Membership(membership) => {
-                self.memberships.push((index, membership.clone()));
-                EventContent::Membership(labgob::encode(membership).expect("a membership is small").into())
-            }
+            Payload::Membership(membership) => EventContent::Membership(Box::new(membership.clone().into())),
         };
         self.events.push(Event::Appended { index, term, content });
+        self.memberships.take_in(&entry);
+        let changes = matches!(entry.payload, Payload::Membership(_));
         self.log.append(entry);
+        if changes && self.role == Role::Leader {
+            self.follow_members();
+        }
     }
 
     /// Cuts the log; memberships that were behind the cut are not in force any more.
@@ -429,23 +436,10 @@ impl Raft {
         let planted = cfg!(feature = "zoo") && self.config.bug.is_some();
         assert!(from > self.commit || planted, "{from} is committed here and must not be cut off");
         self.log.truncate(from);
-        self.memberships.retain(|(index, _)| *index < from);
-        self.events.push(Event::Truncated { from });
-    }
-
-    fn adopt_memberships_from(&mut self, first: Index) {
-        for entry in self.log.slice(first, usize::MAX, usize::MAX) {
-            if let Payload::Membership(membership) = entry.payload {
-                self.memberships.push((entry.id.index, membership));
-            }
+        if !super::bugs::bug!(self, CutMembershipInForce) {
+            self.memberships.cut(from);
         }
-    }
-
-    /// A snapshot has become the base of the log: older memberships are not needed any more.
-    pub(super) fn rebase_memberships(&mut self) {
-        let (base, last) = (self.snapshot.last.index, self.log.last().index);
-        self.memberships.retain(|(index, _)| *index > base && *index <= last);
-        self.memberships.insert(0, (base, self.snapshot.membership.clone()));
+        self.events.push(Event::Truncated { from });
     }
 
     fn on_alarm(&mut self) {

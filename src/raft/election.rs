@@ -15,7 +15,7 @@ impl Raft {
     /// rule; §5.2).
     pub(super) fn on_election_timeout(&mut self) {
         self.reset_election_timer();
-        if !self.quorum().contains(self.config.me) {
+        if !self.may_campaign() {
             return;
         }
         if self.config.pre_vote { self.campaign_first() } else { self.campaign(false) }
@@ -243,6 +243,7 @@ impl Raft {
             }
             self.progress.insert(peer, progress);
         }
+        self.follow_members();
         self.quorum_due = now + self.config.election_timeout.0;
         if self.config.noop_on_election {
             // It is on its way to everybody at once, and says that there is a leader as well as a heartbeat does.

@@ -43,6 +43,8 @@ pub(crate) fn options(setup: &PeerSetup) -> Options {
 
 /// The settings of a server.
 pub(crate) fn config(setup: &PeerSetup) -> Config {
+    // A spare belongs to no cluster until somebody adds it.
+    let founders = setup.voters.iter().copied().filter(|_| setup.voters.contains(&setup.me));
     let Knobs { election, heartbeat, .. } = setup.knobs;
     let knobs = &setup.knobs;
     Config {
@@ -57,9 +59,14 @@ pub(crate) fn config(setup: &PeerSetup) -> Config {
         retransmit_votes: knobs.retransmit_votes,
         chunk: knobs.chunk.into(),
         max_unapplied: knobs.max_unapplied.into(),
-        bug: setup.bug.as_deref().and_then(|name| Bug::ALL.iter().copied().find(|bug| bug.name() == name)),
-        ..Config::new(setup.me, setup.servers.iter().copied())
+        bug: setup.bug.as_deref().and_then(|name| of_raft().find(|bug| bug.name() == name)),
+        ..Config::new(setup.me, founders)
     }
+}
+
+/// The bugs that a Raft shows without a service.
+fn of_raft() -> impl Iterator<Item = Bug> {
+    Bug::ALL.iter().chain(Bug::OF_MEMBERSHIP).copied()
 }
 
 impl RaftSystem for ShardlabRaft {
@@ -118,6 +125,7 @@ impl RaftSystem for ShardlabRaft {
             noop: true,
             transfer: true,
             reads: true,
+            membership: true,
             own_state: false,
             groups: false,
         }
@@ -127,13 +135,12 @@ impl RaftSystem for ShardlabRaft {
         if !cfg!(feature = "zoo") {
             return Vec::new();
         }
-        Bug::ALL
-            .iter()
+        of_raft()
             .map(|bug| BugCard {
                 name: bug.name(),
                 about: bug.about(),
-                directed: super::zoo::directed(*bug),
-                study: Some(super::zoo::study(*bug)),
+                directed: super::zoo::directed(bug),
+                study: Some(super::zoo::study(bug)),
             })
             .collect()
     }
@@ -160,6 +167,10 @@ impl RaftPeer for Node {
         Node::transfer(self, to);
     }
 
+    fn step_towards(&self, voters: Vec<NodeId>) -> BoxFuture<'_, Option<bool>> {
+        Box::pin(async move { Node::step_towards(self, &voters).await.ok() })
+    }
+
     fn read(&self) -> BoxFuture<'_, Option<Index>> {
         Box::pin(async move { Node::read(self).await.ok() })
     }
@@ -177,7 +188,11 @@ impl Stream for Deliveries {
                 Delivery::Entry(Entry { id: EntryId { term, index }, payload: Payload::Command(command) }) => {
                     ApplyMsg::Command { index, term: Some(term), command }
                 }
-                Delivery::Entry(Entry { id: EntryId { term, index }, .. }) => {
+                Delivery::Entry(Entry {
+                    id: EntryId { term, index },
+                    payload: Payload::Membership(membership),
+                }) => ApplyMsg::Membership { index, term: Some(term), members: membership.into() },
+                Delivery::Entry(Entry { id: EntryId { term, index }, payload: Payload::Noop }) => {
                     ApplyMsg::Noop { index, term: Some(term) }
                 }
                 Delivery::Snapshot { meta, content } => ApplyMsg::Snapshot { index: meta.last.index, content },
@@ -212,9 +227,7 @@ fn content(payload: Payload) -> Content {
     match payload {
         Payload::Noop => Content::Noop,
         Payload::Command(command) => Content::Command(command),
-        Payload::Membership(membership) => {
-            Content::Membership(labgob::encode(&membership).expect("a membership is small").into())
-        }
+        Payload::Membership(membership) => Content::Membership(Box::new(membership.into())),
     }
 }
 

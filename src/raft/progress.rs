@@ -3,6 +3,7 @@
 use super::types::{EntryId, Index, SnapshotMeta};
 use labrpc::Time;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// A leader's view of one follower (Figure 2, volatile state on leaders).
 #[derive(Clone, Debug)]
@@ -19,6 +20,29 @@ pub struct Progress {
     pub round: u64,
     /// It was sent a snapshot and has not caught up with the log since: what it needs next is kept for it.
     pub trailing: bool,
+    /// Of a learner: how it comes along.
+    pub catching_up: Option<CatchingUp>,
+}
+
+/// A learner catches up in rounds: each goes up to where the log ended when it began. One that takes less than an election
+/// timeout shows that the learner would not be missed as a voter for longer than an election takes (thesis 4.2.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CatchingUp {
+    /// Where this round ends.
+    until: Index,
+    /// When it began.
+    since: Time,
+    /// It is over, and waits for the log to go on.
+    over: bool,
+    /// The latest round that is over was quick enough.
+    quick: bool,
+}
+
+impl CatchingUp {
+    /// The first round.
+    pub fn begin(until: Index, since: Time) -> CatchingUp {
+        CatchingUp { until, since, over: false, quick: false }
+    }
 }
 
 /// How entries are sent.
@@ -56,7 +80,26 @@ impl Progress {
             heard: now,
             round: 0,
             trailing: false,
+            catching_up: None,
         }
+    }
+
+    /// Of a learner that was just heard: whether a round is over. `last` is the end of the log.
+    pub fn catch_up(&mut self, last: Index, now: Time, timeout: Duration) {
+        let Some(round) = &mut self.catching_up else { return };
+        if !round.over && self.matched >= round.until {
+            (round.over, round.quick) = (true, now < round.since + timeout);
+        }
+        if round.over && self.matched < last {
+            *round = CatchingUp { quick: round.quick, ..CatchingUp::begin(last, now) };
+        }
+    }
+
+    /// Whether it would be no burden as a voter.
+    pub fn has_caught_up(&self, last: Index, now: Time, timeout: Duration) -> bool {
+        let Some(round) = &self.catching_up else { return false };
+        let in_time = round.over || now < round.since + timeout;
+        now < self.heard + timeout && (self.matched >= last || (round.quick && in_time))
     }
 
     /// The follower has everything up to `index`.
@@ -165,6 +208,28 @@ mod tests {
         let mut progress = Progress::new(Index(10), Time::ZERO);
         assert!(progress.step_back(Index(9), Index(40)), "a nonsensical hint is bounded by what was refused");
         assert_eq!(progress.next, Index(9));
+    }
+
+    #[test]
+    fn a_learner_has_caught_up_when_a_round_was_quick_and_it_is_still_heard() {
+        let (at, timeout) = (|millis| Time::ZERO + Duration::from_millis(millis), Duration::from_millis(300));
+        let mut learner = Progress::new(Index(101), Time::ZERO);
+        learner.catching_up = Some(CatchingUp::begin(Index(100), Time::ZERO));
+        let mut hear = |matched, last, now| {
+            learner.heard = at(now);
+            learner.acknowledge(Index(matched));
+            learner.catch_up(Index(last), at(now), timeout);
+            learner.has_caught_up(Index(last), at(now), timeout)
+        };
+        assert!(!hear(50, 150, 200), "the first round is not over");
+        assert!(!hear(120, 180, 400), "it was slow");
+        assert!(!hear(150, 190, 500), "the second ends at 180");
+        assert!(hear(185, 200, 600), "it took 200 ms");
+        assert!(!hear(190, 300, 950), "the third has taken too long already");
+        assert!(hear(300, 300, 2_000), "it has all there is");
+        assert!(!learner.has_caught_up(Index(300), at(2_300), timeout), "nobody has heard of it since");
+        learner.catching_up = None;
+        assert!(!learner.has_caught_up(Index(0), at(0), timeout), "it is no learner");
     }
 
     #[test]

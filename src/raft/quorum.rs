@@ -9,12 +9,23 @@ use labrpc::NodeId;
 #[derive(Clone, Copy, Debug)]
 pub struct Quorum<'a> {
     voters: &'a [NodeId],
+    /// Who else is counted: nobody, unless that bug is planted.
+    others: &'a [NodeId],
 }
 
 impl<'a> Quorum<'a> {
     /// The voters of `membership`.
     pub fn of(membership: &'a Membership) -> Quorum<'a> {
-        Quorum { voters: &membership.voters }
+        Quorum { voters: &membership.voters, others: &[] }
+    }
+
+    /// As a planted bug has it: learners are counted too.
+    pub(super) fn with_learners(self, membership: &'a Membership) -> Quorum<'a> {
+        Quorum { others: &membership.learners, ..self }
+    }
+
+    fn counted(&self) -> impl Iterator<Item = &'a NodeId> + use<'a> {
+        self.voters.iter().chain(self.others)
     }
 
     /// How many make a majority: more than half, also where the number of voters is even (§5.2).
@@ -29,7 +40,7 @@ impl<'a> Quorum<'a> {
 
     /// How many voters have said yes.
     pub fn count(&self, yes: impl Fn(NodeId) -> bool) -> usize {
-        self.voters.iter().filter(|&&node| yes(node)).count()
+        self.counted().filter(|&&node| yes(node)).count()
     }
 
     /// Whether a majority has.
@@ -40,7 +51,7 @@ impl<'a> Quorum<'a> {
     /// The highest index that is matched on a majority: the one that `rank` voters have reached or passed.
     pub fn matched_by(&self, rank: usize, matched: impl Fn(NodeId) -> Index) -> Index {
         let has_rank = |&index: &Index| self.count(|node| matched(node) >= index) >= rank;
-        self.voters.iter().map(|&node| matched(node)).filter(has_rank).max().unwrap_or(Index(0))
+        self.counted().map(|&node| matched(node)).filter(has_rank).max().unwrap_or(Index(0))
     }
 }
 

@@ -5,6 +5,7 @@
 //! it may leave ([`Promise`]). It leaves when that is so, and a caller that forgot to wait does not exist.
 
 use super::log::LogWrite;
+use super::membership::ChangeRefused;
 use super::message::{AppendReply, Message};
 use super::types::{Entry, EntryId, HardState, Index, SnapshotMeta, Term};
 use bytes::Bytes;
@@ -23,7 +24,7 @@ pub struct Ready {
     pub apply: Vec<Apply>,
     /// Answers to [`super::Input::Read`].
     pub reads: Vec<(u64, Result<Index, Unavailable>)>,
-    /// Answers to [`super::Input::Propose`].
+    /// Answers to [`super::Input::Propose`] and [`super::Input::Change`].
     pub proposals: Vec<(u64, Result<EntryId, Unavailable>)>,
     /// Pieces of a snapshot that is being received, to be put aside.
     pub pieces: Vec<Piece>,
@@ -143,6 +144,9 @@ pub enum Unavailable {
     /// The command is larger than [`crate::raft::MAX_COMMAND`]. It will never be accepted.
     #[error("a command of {0} bytes; at most {most} are accepted", most = super::config::MAX_COMMAND)]
     TooLarge(usize),
+    /// The leader does not begin that change of the membership, or not yet.
+    #[error(transparent)]
+    Change(#[from] ChangeRefused),
     /// A leader without an entry of its own term cannot confirm reads, and the no-op that gives it one is
     /// switched off: read through the log.
     #[error("no entry of this term is committed yet: read through the log")]

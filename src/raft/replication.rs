@@ -20,7 +20,7 @@ impl Raft {
         self.answers.proposals.push((id, answer));
     }
 
-    fn propose(&mut self, payload: Payload) -> Result<EntryId, Unavailable> {
+    pub(super) fn propose(&mut self, payload: Payload) -> Result<EntryId, Unavailable> {
         if self.role != Role::Leader {
             return Err(Unavailable::NotLeader(self.leader));
         }
@@ -75,7 +75,7 @@ impl Raft {
 
     /// An append that carries nothing, or with the knob what there is. Its answer also tells whether the logs agree
     /// in front of `next`: where a probe was lost, the heartbeat takes its place.
-    fn heartbeat(&mut self, peer: NodeId) {
+    pub(super) fn heartbeat(&mut self, peer: NodeId) {
         let Some(progress) = self.progress.get(&peer) else { return };
         if matches!(progress.mode, Mode::Snapshot { .. }) {
             return self.heartbeat_during_snapshot(peer);
@@ -185,6 +185,7 @@ impl Raft {
         let Some(progress) = self.progress.get_mut(&from) else { return };
         let before = progress.matched;
         progress.acknowledge(matched);
+        progress.catch_up(self.log.last().index, self.now, self.config.election_timeout.0);
         if progress.matched > before {
             let (matched, next) = (progress.matched, progress.next);
             self.events.push(Event::Progress { peer: from, matched, next });
@@ -208,7 +209,9 @@ impl Raft {
     /// entry of an older term is committed only by one of this term behind it (§5.4.2, Figure 8).
     pub(super) fn maybe_commit(&mut self) {
         let quorum = self.quorum();
-        let rank = if bug!(self, CommitQuorumShort) { (quorum.majority() - 1).max(1) } else { quorum.majority() };
+        let out = !quorum.contains(self.config.me);
+        let short = bug!(self, CommitQuorumShort) || (out && bug!(self, RemovedLeaderCountsItself));
+        let rank = if short { (quorum.majority() - 1).max(1) } else { quorum.majority() };
         let own = if bug!(self, LeaderCountsUndurableSelf) { self.log.last().index } else { self.log.durable() };
         let index = quorum.matched_by(rank, |node| {
             if node == self.config.me {
@@ -219,8 +222,13 @@ impl Raft {
         });
         let of_this_term = self.log.term_at(index) == Some(self.hard.term) || bug!(self, CommitOldTerm);
         if index > self.commit && of_this_term {
+            let before = self.commit;
             self.set_commit(index);
             self.start_waiting_reads();
+            let (changed, _) = self.memberships.latest();
+            if before < *changed && *changed <= index {
+                self.on_membership_committed();
+            }
         }
     }
 

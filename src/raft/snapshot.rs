@@ -39,9 +39,12 @@ impl Raft {
             Some(term) => EntryId::new(term, index.max(self.snapshot.last.index)),
             None => return,
         };
-        let membership = self.membership_at(last.index).clone();
+        let membership = match bug!(self, MembershipNotInSnapshot) {
+            true => self.snapshot.membership.clone(),
+            false => self.memberships.at(last.index).clone(),
+        };
         self.snapshot = SnapshotMeta { last, membership };
-        self.rebase_memberships();
+        self.memberships.rebase(&self.snapshot, self.log.last().index);
         self.events.push(Event::Compacted { index: last.index, term: last.term });
         let content = Content::FromService(index);
         self.snapshot_write = Some(SnapshotWrite { meta: self.snapshot.clone(), content });
@@ -211,7 +214,7 @@ impl Raft {
         }
         self.events.push(Event::Installed { index: last.index, term: last.term, kept_suffix: kept });
         self.snapshot = meta.clone();
-        self.rebase_memberships();
+        self.memberships.rebase(&self.snapshot, self.log.last().index);
         self.commit = self.commit.max(last.index);
         self.snapshot_write = Some(SnapshotWrite { meta: meta.clone(), content: Content::Received(last) });
         self.restore = Some(meta);

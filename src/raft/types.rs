@@ -89,9 +89,20 @@ impl Membership {
         Membership { voters, learners: Vec::new() }
     }
 
+    /// Whether the node belongs to it.
+    pub fn contains(&self, node: NodeId) -> bool {
+        self.members().any(|member| member == node)
+    }
+
     /// Every member, voters first.
     pub fn members(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.voters.iter().chain(&self.learners).copied()
+    }
+}
+
+impl From<Membership> for labrpc::Members {
+    fn from(Membership { voters, learners }: Membership) -> labrpc::Members {
+        labrpc::Members { voters, learners }
     }
 }
 

@@ -44,6 +44,13 @@ pub fn directed(bug: Bug) -> Option<(&'static str, &'static str)> {
         Bug::SnapshotNeverSentWhenIdle => ("laggard-of-an-idle-leader", "agreement"),
         Bug::ApplyUncommitted => ("commands-at-an-isolated-leader", "commit-quorum"),
         Bug::ReadIndexBeforeTermCommit | Bug::LeaseFromReceipt => return None,
+        Bug::ChangeBeforeTermCommit => ("change-that-nobody-saw", "membership-change"),
+        Bug::ChangesOverlap => ("two-changes-at-once", "membership-change"),
+        Bug::LearnersCounted => ("learner-in-place-of-a-voter", "commit-quorum"),
+        Bug::RemovedLeaderCountsItself => ("leader-taken-out-alone", "commit-quorum"),
+        Bug::LeavingServerKeepsStill => ("leader-needed-until-it-is-gone", "progress"),
+        Bug::CutMembershipInForce => ("change-that-is-cut-off", "election-safety"),
+        Bug::MembershipNotInSnapshot => ("snapshot-behind-a-change", "commit-quorum"),
     };
     Some(directed)
 }
@@ -53,7 +60,7 @@ pub fn directed(bug: Bug) -> Option<(&'static str, &'static str)> {
 /// # Panics
 /// If a bug is of no layer; a test goes through all of them.
 pub fn study(bug: Bug) -> Study {
-    let layers = [election(bug), replication(bug), persistence(bug), snapshot(bug)];
+    let layers = [election(bug), replication(bug), persistence(bug), snapshot(bug), membership(bug)];
     layers.into_iter().flatten().next().expect("each bug is of a layer")
 }
 
@@ -124,6 +131,30 @@ fn snapshot(bug: Bug) -> Option<Study> {
         Bug::ApplyRacesInstall => study(Class::Easy, "Figure 2: entries are applied in the order of the log"),
         Bug::SnapshotNeverSentWhenIdle => study(Class::Medium, "§7: leaders send snapshots to followers that lag"),
         Bug::ApplyUncommitted => study(Class::Easy, "Figure 2, all servers: applied up to commitIndex"),
+        _ => return None,
+    })
+}
+
+fn membership(bug: Bug) -> Option<Study> {
+    let study = |class, rule| Study::of(Layer::Membership, class, rule);
+    let guess = "as with Figure 8: two leaders and an entry that comes back";
+    Some(match bug {
+        Bug::ChangeBeforeTermCommit => {
+            study(Class::Medium, "Ongaro's correction of 2015 to thesis 4.1").because(guess)
+        }
+        Bug::ChangesOverlap => {
+            study(Class::Easy, "thesis 4.1: one change at a time").because("one look at the log is enough")
+        }
+        Bug::LearnersCounted => study(Class::Easy, "thesis 4.2.1").because("as with a majority that is one short"),
+        Bug::RemovedLeaderCountsItself => {
+            study(Class::Medium, "thesis 4.2.2").because("only a leader that takes itself out shows it")
+        }
+        Bug::LeavingServerKeepsStill => study(Class::Medium, "thesis 4.2.2")
+            .because("nobody is harmed but by waiting, as with votes refused for a longer log"),
+        Bug::CutMembershipInForce => study(Class::Medium, "thesis 4.1: the latest in the log").because(guess),
+        Bug::MembershipNotInSnapshot => study(Class::Easy, "thesis 5.1; §7").because(
+            "as with a term that is wrong at the end of a snapshot, and any election after a restart shows it",
+        ),
         _ => return None,
     })
 }

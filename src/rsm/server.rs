@@ -548,6 +548,7 @@ fn refused<R, A>(refusal: Unavailable) -> Response<R, A> {
         Unavailable::TooLarge(size) => {
             Response::TooLarge(TooLarge { size: size as u64, limit: raft::MAX_COMMAND as u64 })
         }
-        Unavailable::Busy | Unavailable::NoEntryOfTerm => Response::Busy,
+        // Nobody who asks for a command or a read changes the membership.
+        Unavailable::Busy | Unavailable::NoEntryOfTerm | Unavailable::Change(_) => Response::Busy,
     }
 }

@@ -66,6 +66,15 @@ impl ShardMaster {
         Ok(next)
     }
 
+    fn name_servers(&self, group: GroupId, servers: &[NodeId]) -> Result<ShardConfig, Refusal> {
+        let mut next = self.history.latest().clone();
+        if servers.is_empty() {
+            return Err(Refusal::NoServers(group));
+        }
+        *next.groups.get_mut(&group).ok_or(Refusal::UnknownGroup(group))? = servers.to_vec();
+        Ok(next)
+    }
+
     fn rebalance(&self, config: &mut ShardConfig) {
         if bug!(self, RebalanceNotMinimal) {
             config.shards.fill(None);
@@ -98,6 +107,7 @@ impl StateMachine for ShardMaster {
             Command::Join { groups } => self.join(groups),
             Command::Leave { groups } => self.leave(groups),
             Command::Move { shard, to } => self.move_shard(*shard, *to),
+            Command::Servers { group, servers } => self.name_servers(*group, servers),
         };
         match next {
             Ok(next) => Reply::Configured(self.history.push(&next)),

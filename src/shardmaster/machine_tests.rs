@@ -123,12 +123,36 @@ fn there_are_not_too_many_shards() {
     machine(MAX_SHARDS + 1);
 }
 
+/// The group consists of these servers by now.
+fn other_servers(group: u64, first: u32) -> Command {
+    Command::Servers { group: GroupId(group), servers: (first * 1_000..first * 1_000 + 3).map(NodeId).collect() }
+}
+
+#[test]
+fn a_group_that_consists_of_other_servers_keeps_its_shards() {
+    let mut master = machine(6);
+    does(&mut master, join([1, 2]), 1);
+    does(&mut master, move_shard(0, 2), 2);
+    let before = latest(&master);
+    does(&mut master, other_servers(2, 7), 3);
+    let after = latest(&master);
+    assert_eq!(after.shards, before.shards, "out of balance as it was");
+    assert_eq!(after.groups[&GroupId(2)], [7_000, 7_001, 7_002].map(NodeId));
+    assert_eq!(after.groups[&GroupId(1)], before.groups[&GroupId(1)]);
+    assert_eq!(master.query(&Query(Some(ConfigNum(2)))), before, "as it was then");
+    refuses(&mut master, other_servers(3, 7), Refusal::UnknownGroup(GroupId(3)));
+    refuses(&mut master, Command::Servers { group: GroupId(1), servers: vec![] }, Refusal::NoServers(GroupId(1)));
+    let crowd = Command::Servers { group: GroupId(1), servers: vec![NodeId(1); MAX_SERVERS + 1] };
+    assert!(crowd.check().is_err());
+}
+
 fn random(rng: &mut Rng, shards: u32) -> Command {
     let count = rng.within(1..=3);
     let some = (0..count).map(|_| rng.within(0..=6)).collect::<BTreeSet<_>>();
-    match rng.below(9) {
+    match rng.below(10) {
         0..4 => join(some),
         4..6 => leave(some),
+        6 => other_servers(rng.within(0..=6), rng.within(1..=3) as u32),
         _ => move_shard(rng.below(u64::from(shards) + 1) as u32, rng.within(0..=6)),
     }
 }
@@ -176,9 +200,13 @@ fn faults(command: &Command, old: &ShardConfig, new: &ShardConfig) -> Vec<&'stat
             shards[shard.slot()] = Some(*to);
             check(new.shards == shards, "move");
         }
+        Command::Servers { group, servers } => {
+            check(expected.insert(*group, servers.clone()).is_some(), "servers");
+            check(new.shards == old.shards, "shards stay");
+        }
     }
     check(new.groups == expected, "groups");
-    if !matches!(command, Command::Move { .. }) {
+    if !matches!(command, Command::Move { .. } | Command::Servers { .. }) {
         check(is_balanced(new), "balance");
         let moves = old.shards.iter().zip(&new.shards).filter(|(old, new)| old != new).count();
         check(moves == fewest_moves(old, new), "fewest moves");

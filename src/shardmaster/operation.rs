@@ -35,6 +35,14 @@ pub enum Command {
         /// To whom; it may have it already.
         to: GroupId,
     },
+    /// This group consists of other servers by now, who have its state: its Raft has replaced some. All shards stay where
+    /// they are.
+    Servers {
+        /// Which group.
+        group: GroupId,
+        /// All its servers.
+        servers: Vec<NodeId>,
+    },
 }
 
 impl Command {
@@ -50,6 +58,7 @@ impl Command {
             }
             Command::Leave { groups } => within(groups.len(), MAX_GROUPS_AT_ONCE),
             Command::Move { .. } => Ok(()),
+            Command::Servers { servers, .. } => within(servers.len(), MAX_SERVERS),
         }
     }
 }

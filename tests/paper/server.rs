@@ -7,8 +7,8 @@ use shardlab::raft::message::{
     Append, AppendReply, Install, InstallReply, Message, Outcome, RequestVote, VoteReply,
 };
 use shardlab::raft::{
-    Apply, Bug, Config, Content, Drift, Entry, EntryId, HardState, Index, Input, Membership, Outgoing, Payload,
-    Raft, Ready, Saved, SnapshotMeta, Term, Unavailable, View, storage,
+    Apply, Bug, Change, Config, Content, Drift, Entry, EntryId, HardState, Index, Input, Membership, Outgoing,
+    Payload, Raft, Ready, Saved, SnapshotMeta, Term, Unavailable, View, storage,
 };
 use std::time::Duration;
 
@@ -160,6 +160,18 @@ impl Server {
         self.step(Input::Propose { id: 0, command })
     }
 
+    /// Somebody wants another membership.
+    pub fn change(&mut self, change: Change) -> Sent {
+        self.step(Input::Change { id: 0, change })
+    }
+
+    /// The voters and the learners that it has in force.
+    pub fn members(&self) -> (Vec<u32>, Vec<u32>) {
+        let Membership { voters, learners } = self.core.membership();
+        let numbers = |nodes: &[NodeId]| nodes.iter().map(|node| node.0).collect();
+        (numbers(voters), numbers(learners))
+    }
+
     /// What has become of its proposals: where each stands, or why it was refused.
     pub fn proposals(&self) -> &[Result<u64, Unavailable>] {
         &self.proposals
@@ -295,6 +307,13 @@ fn entries(prev: u64, terms: &[u64]) -> Vec<Entry> {
 pub fn append(term: u64, prev: Id, terms: &[u64], commit: u64) -> Message {
     let (prev, entries) = (entry_id(prev), entries(prev.0, terms));
     Message::Append(Append { term: Term(term), prev, commit: Index(commit), round: 0, entries })
+}
+
+/// AppendEntries with one entry, a membership of these voters, behind `prev`.
+pub fn append_members(term: u64, prev: Id, voters: &[u32]) -> Message {
+    let Message::Append(mut carrier) = append(term, prev, &[term], 0) else { unreachable!("it is an append") };
+    carrier.entries[0].payload = Payload::Membership(Membership::of(voters.iter().copied().map(NodeId)));
+    Message::Append(carrier)
 }
 
 /// An append was accepted.

@@ -2,7 +2,7 @@
 //! understood would tell a half-true story.
 
 use labrpc::NodeId;
-use shardlab::raft::{Config, Index, Term};
+use shardlab::raft::{Change, Config, Index, Term};
 use std::time::Duration;
 
 /// One line of a script.
@@ -61,6 +61,8 @@ pub enum Selection {
 pub enum Command {
     /// `servers 3`: a cluster of S1 to S3, all followers in term 0, with empty logs.
     Servers(u32),
+    /// `spares 1`: so many of them, the last ones, belong to no cluster yet.
+    Spares(u32),
     /// `knob noop on`: how all servers are set.
     Knob(Setting),
     /// `log S1 1 1 2`: what its log holds when it starts, as terms. Its term is that of the last entry, unless
@@ -98,6 +100,8 @@ pub enum Command {
     Read(NodeId),
     /// `transfer S1 S2`.
     Transfer(NodeId, NodeId),
+    /// `change S1 add S4`, `change S1 promote S4`, `change S1 remove S2`: it is asked for another membership.
+    Change(NodeId, Change),
     /// `snapshot S1 5`: its service hands over the snapshot that it had at 5.
     Snapshot(NodeId, Index),
 
@@ -166,6 +170,7 @@ pub fn parse(line: &str) -> Parsed<Line<'_>> {
 fn command(words: &[&str]) -> Parsed<Command> {
     Ok(match *words {
         ["servers", count] => Command::Servers(number(count)? as u32),
+        ["spares", count] => Command::Spares(number(count)? as u32),
         ["knob", name, value] => Command::Knob(setting(name, value)?),
         ["log", server, ref terms @ ..] => {
             Command::Log(node(server)?, terms.iter().map(|term| number(term).map(Term)).collect::<Parsed<_>>()?)
@@ -187,6 +192,9 @@ fn command(words: &[&str]) -> Parsed<Command> {
         ["propose", server, command] => Command::Propose(node(server)?, command.to_string()),
         ["read", server] => Command::Read(node(server)?),
         ["transfer", from, to] => Command::Transfer(node(from)?, node(to)?),
+        ["change", server, "add", who] => Command::Change(node(server)?, Change::AddLearner(node(who)?)),
+        ["change", server, "promote", who] => Command::Change(node(server)?, Change::Promote(node(who)?)),
+        ["change", server, "remove", who] => Command::Change(node(server)?, Change::Remove(node(who)?)),
         ["snapshot", server, index] => Command::Snapshot(node(server)?, Index(number(index)?)),
         ["disk", server, how] => Command::Disk(who(server)?, pace(how)?),
         ["sync", server] => Command::Sync(node(server)?),

@@ -121,7 +121,7 @@ fn appended_entry(name: String, content: &Content) -> String {
     match content {
         Content::Noop => format!("{name} no-op"),
         Content::Command(command) => with_command(name, command),
-        Content::Membership(_) => format!("{name} members"),
+        Content::Membership(members) => format!("{name} members {members}"),
     }
 }
 
@@ -223,6 +223,7 @@ pub fn unavailable(why: Unavailable) -> String {
         Unavailable::NotLeader(Some(leader)) => format!("not the leader, {leader} is"),
         Unavailable::TooLarge(size) => format!("{size} bytes are too many"),
         Unavailable::Busy => "busy".to_string(),
+        Unavailable::Change(refused) => refused.to_string(),
         Unavailable::NoEntryOfTerm => "no entry of its term is committed".to_string(),
     }
 }

@@ -122,6 +122,10 @@ impl World {
                 self.judge.asked(id);
                 self.input(*node, Input::Read { id })
             }
+            Command::Change(node, change) => {
+                self.proposals += 1;
+                self.input(*node, Input::Change { id: self.proposals, change: *change })
+            }
             Command::Transfer(node, to) => self.input(*node, Input::Transfer { to: *to }),
             Command::Snapshot(node, index) => {
                 let effects = self.running(*node)?.snapshot(now, *index);
@@ -160,6 +164,10 @@ impl World {
                 self.settings.membership = Membership::of(all.iter().copied());
                 self.disks = all.into_iter().map(|node| (node, Saved::default())).collect();
             }
+            Command::Spares(count) => {
+                let founders = (self.disks.len() as u32).saturating_sub(*count);
+                self.settings.membership = Membership::of((1..=founders).map(NodeId));
+            }
             Command::Knob(setting) => setting.apply(&mut self.settings),
             Command::Log(node, terms) => {
                 let disk = self.disk(*node)?;
@@ -183,7 +191,11 @@ impl World {
             return;
         }
         for (node, saved) in &self.disks {
-            let mut server = Server::new(Config { me: *node, ..self.settings.clone() }, saved);
+            let mut settings = Config { me: *node, ..self.settings.clone() };
+            if !settings.membership.voters.contains(node) {
+                settings.membership = Membership::default();
+            }
+            let mut server = Server::new(settings, saved);
             server.start(self.now);
             self.servers.insert(*node, server);
         }

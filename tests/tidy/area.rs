@@ -194,6 +194,7 @@ const AREAS: &[Area] = &[
         places: &[
             "src/*/mod.rs",
             "src/*/node.rs",
+            "src/*/driver.rs",
             "src/*/mailbox.rs",
             "src/*/server.rs",
             "src/*/clerk.rs",
@@ -239,7 +240,7 @@ const AREAS: &[Area] = &[
         ..AROUND
     },
     Area {
-        places: &["tests/net/", "tests/net_cluster.rs", "tests/net_trouble.rs"],
+        places: &["tests/net/", "tests/net_cluster.rs", "tests/net_members.rs", "tests/net_trouble.rs"],
         may_name: &["shardlab", "shardlab::client", "shardlab::cluster", "tokio"],
         prints: true,
         ..AROUND

@@ -138,6 +138,7 @@ impl Control {
             Act::Lose(rule) => self.lab.order(Command::Release { rule: rule.clone(), deliver: false }),
             Act::Propose { to, count, size, tag } => self.propose(to, *count, *size, tag).await,
             Act::Transfer { to } => self.transfer(to),
+            Act::Reconfigure { voters } => self.reconfigure(voters),
             Act::Read { from } => self.read(from).await,
             Act::Bind { name, who } => {
                 let nodes = self.resolve_aloud(who);

@@ -1,5 +1,6 @@
 //! The laboratory's hands: which servers there are, who they are just now, and waiting for things to happen.
 
+use super::administrator::Wish;
 use super::watcher::{Interest, Traffic, Watcher};
 use crate::oracle::{Known, violated};
 use crate::plan::{KvOp, Plan, Selector};
@@ -50,6 +51,8 @@ pub(super) struct Shared {
     asked: Mutex<Vec<Asked>>,
     /// What was planned and did not come about.
     unmet: Mutex<Vec<String>>,
+    /// Whom the administrator wants as voters, until it is so.
+    pub wish: Wish,
 }
 
 impl Shared {
@@ -271,6 +274,7 @@ impl Control {
             faults: AtomicU32::new(0),
             asked: Mutex::new((0..=plan.clients.len()).map(|_| Asked::default()).collect()),
             unmet: Mutex::new(Vec::new()),
+            wish: Wish::default(),
         });
         let rng = Rng::new(plan.seed, "script");
         Control {
@@ -346,6 +350,7 @@ impl Control {
         for node in self.plan.all_servers() {
             self.lab.order(Command::Boot { node });
         }
+        self.start_administrator();
         self.start_faults();
         self.start_triggers();
         self.start_clients();
@@ -394,6 +399,9 @@ impl Control {
             Selector::Server(node) => (*node).into(),
             Selector::All => self.all(),
             Selector::Group(group) => self.plan.group_ids(*group).into_iter().collect(),
+            Selector::Members => {
+                self.parts(self.all()).into_iter().map(|part| self.members(part)).fold(NodeSet::NONE, NodeSet::or)
+            }
             Selector::None => NodeSet::NONE,
             Selector::Up => self.up(),
             Selector::Down => self.all().minus(self.up()),

@@ -4,7 +4,8 @@
 //!    (A majority that is fully connected always can: one of its logs is the most up-to-date, and all others
 //!    may vote for it.)
 //! 2. **Converge.** Everything is healed, clients are silent, and all servers must come to the same state. What
-//!    needs a client's next command to catch up has not caught up.
+//!    needs a client's next command to catch up has not caught up. Where somebody wants another membership, that must come
+//!    about first; those who belong to the cluster by then are all servers.
 //! 3. **Serve.** A fresh command is committed and applied everywhere.
 //! 4. **Account.** That everything acknowledged is still there is checked all along: see the check
 //!    `acked-survives` and, since nothing committed may ever change, `committed-immutable`.
@@ -36,6 +37,7 @@ impl Control {
         self.shared.set_quiet();
         self.lab.note(None, "PHASE converge: all is healed and quiet");
         self.heal_all();
+        self.demand_membership(finale.within.0).await?;
         if finale.converge {
             self.converge(finale.within.0).await?;
         }
@@ -57,7 +59,8 @@ impl Control {
 
     /// Of fewer nothing can be demanded, and it is not their fault.
     fn is_majority(&self, phase: &str, nodes: NodeSet) -> bool {
-        let enough = nodes.len() >= self.plan.majority() as usize;
+        let enough =
+            nodes.iter().next().is_some_and(|node| self.known(node, |known| known.electorate().decides(nodes)));
         if !enough {
             self.unmet(format!("{phase}: {nodes} are no majority"));
         }
@@ -70,10 +73,34 @@ impl Control {
         self.all().minus(damaged)
     }
 
-    /// The same by groups; of one in which all are damaged, nobody.
+    /// The same by groups, members only; of a group in which all are damaged, nobody.
     fn sound(&self) -> Vec<NodeSet> {
         let sound = self.all_sound();
-        self.parts(self.all()).into_iter().map(|group| group.and(sound)).collect()
+        self.parts(self.all()).into_iter().map(|group| self.members(group).and(sound)).collect()
+    }
+
+    /// Those of a group who belong to its cluster by what is committed.
+    pub fn members(&self, group: NodeSet) -> NodeSet {
+        let of = |node: NodeId| self.known(node, |known| known.electorate().members);
+        group.iter().next().map_or(NodeSet::NONE, of)
+    }
+
+    /// What the administrator wanted last must come true when nothing is in its way.
+    async fn demand_membership(&mut self, patience: Duration) -> Result<(), Stop> {
+        let deadline = self.lab.now() + patience;
+        let fulfilled = |control: &mut Control| control.shared.wish.pending().is_none().then_some(());
+        if self.until(deadline, fulfilled).await.is_some() {
+            return Ok(());
+        }
+        match self.shared.wish.pending() {
+            Some(wish) if wish.minus(self.all_sound()).is_empty() => {
+                self.violate("progress", format!("all healed, and after {patience:?} the voters are not {wish}"))
+            }
+            _ => {
+                self.unmet("membership: somebody whose disk is damaged was wanted".into());
+                Ok(())
+            }
+        }
     }
 
     fn calm(&self, nodes: NodeSet) {
@@ -132,10 +159,11 @@ impl Control {
         Ok(())
     }
 
-    /// Why servers of one group have not come to the same state by then, if they have not.
+    /// Why members among these servers of one group have not come to the same state by then, if they have not.
     async fn is_kept_apart(&mut self, nodes: NodeSet, deadline: Time) -> Option<String> {
         let differ = |control: &Control, (leader, term): (NodeId, Term)| {
-            control.known(leader, |known| differing(known, nodes, term))
+            // Who belongs to the cluster may be settled only now: a change that was under way is committed, or not.
+            control.known(leader, |known| differing(known, known.electorate().members.and(nodes), term))
         };
         let same = |control: &mut Control| {
             let leader = control.leader_of(nodes)?;

@@ -6,6 +6,7 @@
 //! acknowledged.
 
 mod acts;
+mod administrator;
 mod client;
 mod control;
 mod controller_watch;

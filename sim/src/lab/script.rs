@@ -124,7 +124,7 @@ impl Control {
     }
 
     fn common_term(&mut self, group: NodeSet) -> Result<Option<Term>, Stop> {
-        let up = self.up().and(group);
+        let up = self.up().and(self.members(group));
         let terms: BTreeSet<Term> =
             up.iter().filter_map(|node| self.state_of(node)).map(|(term, _)| term).collect();
         match (terms.first(), terms.len()) {
@@ -283,6 +283,7 @@ impl Control {
                 let tagged = self.tags.get(tag).cloned().unwrap_or_default();
                 !tagged.is_empty() && on.iter().all(|node| self.is_stored(&tagged, node))
             }
+            Moment::Reconfigured => self.shared.wish.pending().is_none(),
             Moment::Answered { client, count } => self.shared.answered(*client) >= *count,
             Moment::LeaderAmong(who) => {
                 let who = self.resolve(who);

@@ -38,6 +38,7 @@ pub(super) async fn boot(env: Env, lab: Lab, shared: Arc<Shared>) {
     let setup = PeerSetup {
         me: env.id(),
         servers: shared.plan.group_ids(group),
+        voters: shared.plan.voter_ids(group),
         group,
         groups: shared.plan.all_groups(),
         knobs: shared.plan.knobs.clone(),
@@ -137,6 +138,9 @@ impl Service {
         let (index, term, hash) = match message {
             ApplyMsg::Command { index, term, command } => (index, term, hash_of(&Content::Command(command))),
             ApplyMsg::Noop { index, term } => (index, term, hash_of(&Content::Noop)),
+            ApplyMsg::Membership { index, term, members } => {
+                (index, term, hash_of(&Content::Membership(Box::new(members))))
+            }
             ApplyMsg::Snapshot { index, content } => return self.restore(env, lab, index, &content),
         };
         self.applied = index;

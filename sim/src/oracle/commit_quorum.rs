@@ -1,6 +1,7 @@
 //! What a leader commits is of its term and on the disks of a majority.
 
 use super::{Card, Fact, Invariant, Known, LogView, Needs, Sort, Verdict, When};
+use labrpc::sim::NodeSet;
 use labrpc::{Event, Index, NodeId, Role};
 
 static CARD: Card = Card {
@@ -28,7 +29,7 @@ impl Invariant for CommitQuorum {
             // One that says nothing shows what it takes for committed by applying it.
             Fact::Applied { node, index, hash, .. } if *index > known.commit() => {
                 let holds = |log: &LogView| log.get(*index).map_or(*index <= log.base, |item| item.hash == *hash);
-                let copies = known.servers().filter(|(_, server)| holds(&server.durable.log)).count();
+                let copies = known.who(|server| holds(&server.durable.log));
                 majority(known, *node, "applies", *index, copies)
             }
             _ => Ok(()),
@@ -54,10 +55,13 @@ fn committed(known: &Known, leader: NodeId, index: Index) -> Verdict {
     majority(known, leader, "commits", index, copies)
 }
 
-fn majority(known: &Known, node: NodeId, does: &str, index: Index, copies: usize) -> Verdict {
-    if copies < known.majority() {
-        let all = known.servers().count();
-        return Err(format!("{node} {does} {index}, which {copies} of {all} servers hold durably"));
+/// A majority is one of the voters whom the server has in force (thesis 4.1).
+fn majority(known: &Known, node: NodeId, does: &str, index: Index, copies: NodeSet) -> Verdict {
+    let electorate = known.electorate_of(node);
+    if !electorate.decides(copies) {
+        let (copies, all) = (electorate.count(copies), electorate.voters.len());
+        let what = if electorate.members == known.all() { "servers" } else { "voters" };
+        return Err(format!("{node} {does} {index}, which {copies} of {all} {what} hold durably"));
     }
     Ok(())
 }

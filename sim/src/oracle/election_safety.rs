@@ -2,6 +2,7 @@
 
 use super::{Card, Fact, Invariant, Known, Needs, Sort, Verdict, When};
 use crate::raft::{DiskFact, WireFacts};
+use labrpc::sim::NodeSet;
 use labrpc::{Event, NodeId, Role, Term};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,8 @@ pub struct ElectionSafety {
     leaders: BTreeMap<Term, NodeId>,
     /// For each term and candidate, whose disks hold a vote for it. Votes stay votes when a term is over.
     votes: BTreeMap<(Term, NodeId), BTreeSet<NodeId>>,
+    /// Who was found to be elected. Whoever leads may change the membership later, which makes no difference to that.
+    elected: BTreeSet<(Term, NodeId)>,
 }
 
 impl ElectionSafety {
@@ -35,10 +38,14 @@ impl ElectionSafety {
 
     fn elected(&mut self, known: &Known, node: NodeId, term: Term) -> Verdict {
         self.leads(node, term)?;
-        let votes = self.votes.get(&(term, node)).map_or(0, BTreeSet::len);
-        let majority = known.majority();
-        if votes < majority {
-            let all = known.servers().count();
+        if !self.elected.insert((term, node)) {
+            return Ok(());
+        }
+        let votes: NodeSet = self.votes.get(&(term, node)).into_iter().flatten().copied().collect();
+        // Whom it counts is who belongs to the cluster as it has it in its log, committed or not (thesis 4.1).
+        let electorate = known.electorate_of(node);
+        if !electorate.decides(votes) {
+            let (votes, majority, all) = (electorate.count(votes), electorate.majority(), electorate.voters.len());
             return Err(format!(
                 "{node} became leader of {term} with {votes} durable votes; a majority of {all} is {majority}"
             ));

@@ -4,223 +4,13 @@
 //! None of this is visible to the servers. The durable image comes from the synced bytes of the simulated disk
 //! and never from what the server says.
 
+use super::fact::Fact;
 use super::log::{LogView, command_hash, extend_chain, hash_of};
+use super::memberships::{Electorate, Memberships};
 use crate::raft::{DiskFact, Summary, WireFacts};
-use labrpc::sim::{Packet, Stamp};
-use labrpc::{Event, Index, NodeId, Role, Term, Time};
+use labrpc::sim::{NodeSet, Stamp};
+use labrpc::{Content, Event, Index, NodeId, Role, Term, Time};
 use std::collections::BTreeMap;
-
-/// Something that has happened, as the invariants see it.
-#[derive(Debug)]
-pub enum Fact<'a> {
-    /// A server said what happened to it.
-    Emitted {
-        /// Who.
-        node: NodeId,
-        /// What.
-        event: &'a Event,
-    },
-    /// What is durable on a server's disk has changed.
-    Durable {
-        /// Whose.
-        node: NodeId,
-        /// How.
-        fact: &'a DiskFact,
-    },
-    /// A message was sent.
-    Sent {
-        /// The message.
-        packet: &'a Packet,
-        /// What it says, if the implementation explains its messages.
-        wire: Option<&'a WireFacts>,
-    },
-    /// A message has arrived.
-    Delivered {
-        /// The message.
-        packet: &'a Packet,
-        /// What it says.
-        wire: Option<&'a WireFacts>,
-    },
-    /// A server has handled all messages that it had taken.
-    Idle {
-        /// Who.
-        node: NodeId,
-    },
-    /// The service on a server has applied an entry.
-    Applied {
-        /// Where.
-        node: NodeId,
-        /// Which.
-        index: Index,
-        /// Its term, if the server tells.
-        term: Option<Term>,
-        /// The hash of what it carries.
-        hash: u64,
-    },
-    /// The service on a server has replaced its state by a snapshot.
-    Restored {
-        /// Where.
-        node: NodeId,
-        /// The last entry covered.
-        index: Index,
-        /// The service's own digest of that state.
-        digest: u64,
-    },
-    /// A server with a state machine of its own is in this state.
-    State {
-        /// Where.
-        node: NodeId,
-        /// The entry applied last.
-        index: Index,
-        /// The digest of the state.
-        digest: u64,
-    },
-    /// A client was told that its command is committed.
-    Acked {
-        /// The hash of the command.
-        hash: u64,
-        /// Where it stands.
-        index: Index,
-    },
-    /// A client was told an index to read at.
-    Read {
-        /// The index.
-        index: Index,
-        /// The highest index that any service had applied when the read was asked for.
-        floor: Index,
-        /// What the service that is read has applied.
-        applied: Index,
-    },
-    /// A server starts. `expected` is what clean code reads from its disk.
-    Booting {
-        /// Who.
-        node: NodeId,
-        /// What it must find there.
-        expected: &'a Result<Summary, String>,
-        /// Something was pending when it went down, which may have survived or not.
-        was_pending: bool,
-    },
-    /// A server believes that it leads, as whoever asks it is told.
-    Claims {
-        /// Who.
-        node: NodeId,
-        /// Which term.
-        term: Term,
-    },
-    /// A server is down.
-    Crashed {
-        /// Who.
-        node: NodeId,
-    },
-}
-
-/// Which sort of fact: what an invariant subscribes to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sort {
-    /// [`Event::Recovered`].
-    SaysRecovered,
-    /// [`Event::Term`].
-    SaysTerm,
-    /// [`Event::Role`].
-    SaysRole,
-    /// [`Event::Appended`].
-    SaysAppended,
-    /// [`Event::Truncated`].
-    SaysTruncated,
-    /// [`Event::Progress`].
-    SaysProgress,
-    /// [`Event::Committed`].
-    SaysCommitted,
-    /// [`Event::Compacted`] and [`Event::Installed`].
-    SaysSnapshot,
-    /// [`Event::Ignored`].
-    SaysIgnored,
-    /// Every other event.
-    SaysOther,
-    /// [`DiskFact::Hard`].
-    StoresHard,
-    /// [`DiskFact::Entry`].
-    StoresEntry,
-    /// [`DiskFact::Cut`].
-    StoresCut,
-    /// [`DiskFact::Snapshot`].
-    StoresSnapshot,
-    /// A request for a vote, or an answer to one.
-    SendsVote,
-    /// A message that only a leader sends.
-    SendsAsLeader,
-    /// Every other message that explains itself.
-    SendsOther,
-    /// A message that does not explain itself.
-    SendsUnexplained,
-    /// [`Fact::Delivered`].
-    Delivered,
-    /// [`Fact::Idle`].
-    Idle,
-    /// [`Fact::Applied`].
-    Applied,
-    /// [`Fact::Restored`].
-    Restored,
-    /// [`Fact::State`].
-    State,
-    /// [`Fact::Acked`].
-    Acked,
-    /// [`Fact::Read`].
-    Read,
-    /// [`Fact::Booting`].
-    Booting,
-    /// [`Fact::Claims`].
-    Claims,
-    /// [`Fact::Crashed`].
-    Crashed,
-}
-
-impl Sort {
-    /// How many there are.
-    pub const COUNT: usize = Sort::Crashed as usize + 1;
-}
-
-impl Fact<'_> {
-    /// Which sort of fact it is.
-    pub fn sort(&self) -> Sort {
-        match self {
-            Fact::Emitted { event, .. } => match event {
-                Event::Recovered { .. } => Sort::SaysRecovered,
-                Event::Term { .. } => Sort::SaysTerm,
-                Event::Role { .. } => Sort::SaysRole,
-                Event::Appended { .. } => Sort::SaysAppended,
-                Event::Truncated { .. } => Sort::SaysTruncated,
-                Event::Progress { .. } => Sort::SaysProgress,
-                Event::Committed { .. } => Sort::SaysCommitted,
-                Event::Compacted { .. } | Event::Installed { .. } => Sort::SaysSnapshot,
-                Event::Ignored { .. } => Sort::SaysIgnored,
-                _ => Sort::SaysOther,
-            },
-            Fact::Durable { fact, .. } => match fact {
-                DiskFact::Hard { .. } => Sort::StoresHard,
-                DiskFact::Entry { .. } => Sort::StoresEntry,
-                DiskFact::Cut { .. } => Sort::StoresCut,
-                DiskFact::Snapshot { .. } => Sort::StoresSnapshot,
-            },
-            Fact::Sent { wire, .. } => match wire {
-                Some(WireFacts::VoteRequest { .. } | WireFacts::VoteReply { .. }) => Sort::SendsVote,
-                Some(WireFacts::Append { .. } | WireFacts::Install { .. }) => Sort::SendsAsLeader,
-                Some(_) => Sort::SendsOther,
-                None => Sort::SendsUnexplained,
-            },
-            Fact::Delivered { .. } => Sort::Delivered,
-            Fact::Idle { .. } => Sort::Idle,
-            Fact::Applied { .. } => Sort::Applied,
-            Fact::Restored { .. } => Sort::Restored,
-            Fact::State { .. } => Sort::State,
-            Fact::Acked { .. } => Sort::Acked,
-            Fact::Read { .. } => Sort::Read,
-            Fact::Booting { .. } => Sort::Booting,
-            Fact::Claims { .. } => Sort::Claims,
-            Fact::Crashed { .. } => Sort::Crashed,
-        }
-    }
-}
 
 /// What is durable on a server's disk.
 #[derive(Clone, Debug)]
@@ -303,6 +93,8 @@ pub struct Known {
     pub own_state: bool,
     /// Of those that have: the digest of the state at each index, as the first of them had it.
     states: BTreeMap<Index, u64>,
+    /// Who belonged to the cluster when.
+    memberships: Memberships,
 }
 
 /// The digest of a service that has applied nothing.
@@ -320,8 +112,14 @@ impl Known {
         Known::of_group(NodeId(1), servers)
     }
 
-    /// A group of so many servers, with empty disks.
+    /// A group of so many servers, with empty disks. All belong to the cluster.
     pub fn of_group(first: NodeId, servers: u32) -> Known {
+        let all = (first.0..first.0 + servers).map(NodeId).collect();
+        Known::with_voters(first, servers, all)
+    }
+
+    /// A group of so many servers, with empty disks, of which these belong to the cluster.
+    pub fn with_voters(first: NodeId, servers: u32, voters: NodeSet) -> Known {
         let durable = Durable { term: Term(0), vote: None, log: LogView::new() };
         let acked = (Term(0), Index(0));
         let server = Server { up: false, durable, memory: None, acked, applied: Index(0), applied_any: false };
@@ -334,6 +132,7 @@ impl Known {
             emits: false,
             own_state: false,
             states: BTreeMap::new(),
+            memberships: Memberships::new(voters),
         }
     }
 
@@ -342,9 +141,16 @@ impl Known {
         self.states.get(&index).copied()
     }
 
-    /// How many make a majority.
-    pub fn majority(&self) -> usize {
-        (self.servers.len() - 1) / 2 + 1
+    /// Who belongs to the cluster by what is committed.
+    pub fn electorate(&self) -> &Electorate {
+        self.memberships.committed()
+    }
+
+    /// Who belongs to the cluster as a server has it: by the latest membership in its log, committed or not, or else by what
+    /// was committed up to its snapshot (thesis 4.1). Of one that says nothing of itself: by what is committed.
+    pub fn electorate_of(&self, node: NodeId) -> Electorate {
+        let Some(memory) = self.memory(node) else { return self.electorate().clone() };
+        self.memberships.in_force(node, &memory.log)
     }
 
     /// Where a server stands. Of nodes in front of the group: nowhere.
@@ -386,6 +192,11 @@ impl Known {
         self.servers.iter().enumerate().skip(1).map(move |(slot, server)| (NodeId(before + slot as u32), server))
     }
 
+    /// The same, as a set.
+    pub fn all(&self) -> NodeSet {
+        self.who(|_| true)
+    }
+
     /// The last entry known to be committed.
     pub fn commit(&self) -> Index {
         Index(self.committed.len() as u64)
@@ -411,19 +222,23 @@ impl Known {
         if index == Index(0) { Some(EMPTY_DIGEST) } else { self.committed(index).map(|entry| entry.digest) }
     }
 
-    /// On how many durable images the entry of that term stands at `index`, snapshots included.
-    pub fn durable_copies(&self, index: Index, term: Term, hash: u64) -> usize {
-        self.servers().filter(|(_, server)| server.durable.log.has(index, term, hash)).count()
+    /// On whose durable images the entry of that term stands at `index`, snapshots included.
+    pub fn durable_copies(&self, index: Index, term: Term, hash: u64) -> NodeSet {
+        self.who(|server| server.durable.log.has(index, term, hash))
     }
 
     /// The same without those that have cut it in their memory: it is as good as gone from their disks.
-    pub fn lasting_copies(&self, index: Index, term: Term, hash: u64) -> usize {
-        let lasts = |server: &Server| {
+    pub fn lasting_copies(&self, index: Index, term: Term, hash: u64) -> NodeSet {
+        self.who(|server| {
             let memory = server.memory.as_ref();
             server.durable.log.has(index, term, hash)
                 && memory.is_none_or(|memory| memory.log.has(index, term, hash))
-        };
-        self.servers().filter(|(_, server)| lasts(server)).count()
+        })
+    }
+
+    /// The servers of which that is so.
+    pub fn who(&self, is: impl Fn(&Server) -> bool) -> NodeSet {
+        self.servers().filter(|(_, server)| is(server)).map(|(node, _)| node).collect()
     }
 
     /// Takes the fact in. Called after the invariants have looked at it with what was known before.
@@ -478,6 +293,8 @@ impl Known {
             Event::Compacted { index, .. } | Event::Installed { index, .. } => self.committed_chain(*index),
             _ => None,
         };
+        let changes = matches!(event, Event::Appended { content: Content::Membership(_), .. });
+        let before = if changes { self.electorate_of(node).members } else { NodeSet::NONE };
         let Some(memory) = &mut self.server_mut(node).memory else { return };
         match event {
             Event::Term { term, vote } => (memory.term, memory.vote) = (*term, *vote),
@@ -488,7 +305,14 @@ impl Known {
                     self.leaders.entry(*term).or_insert(node);
                 }
             }
-            Event::Appended { term, content, .. } => memory.log.push(*term, hash_of(content)),
+            Event::Appended { term, content, .. } => {
+                memory.log.push_content(*term, content);
+                if let Content::Membership(members) = content {
+                    // Of one that is new, or comes back, a leader begins to measure anew.
+                    let is_new = |node: &NodeId| members.learners.contains(node) && !before.contains(*node);
+                    memory.progress.retain(|peer, _| !is_new(peer));
+                }
+            }
             Event::Truncated { from } => memory.log.cut(*from),
             Event::Progress { peer, matched, next } => {
                 memory.progress.insert(*peer, (*matched, *next));
@@ -511,7 +335,7 @@ impl Known {
         match fact {
             DiskFact::Hard { term, vote } => (durable.term, durable.vote) = (*term, *vote),
             DiskFact::Cut { from } => durable.log.cut(*from),
-            DiskFact::Entry { term, content, .. } => durable.log.push(*term, hash_of(content)),
+            DiskFact::Entry { term, content, .. } => durable.log.push_content(*term, content),
             DiskFact::Snapshot { index, term, .. } => durable.log.cover(*index, *term, chain),
         }
     }
@@ -521,7 +345,10 @@ impl Known {
             let next = self.commit().next();
             let Some(memory) = self.memory(node) else { return };
             let (by_term, Some(item)) = (memory.term, memory.log.get(next)) else { return };
+            let members =
+                memory.log.memberships().iter().find(|(at, _)| *at == next).map(|(_, members)| members.clone());
             self.commit_next(Some(item.term), item.hash, by_term);
+            members.iter().for_each(|members| self.memberships.commit(next, members));
         }
     }
 

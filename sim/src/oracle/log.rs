@@ -3,7 +3,7 @@
 //! Each entry carries a hash of everything up to it, so that "these two logs agree up to here" is one
 //! comparison and not a walk.
 
-use labrpc::{Content, Index, Term};
+use labrpc::{Content, Index, Members, Term};
 use std::collections::VecDeque;
 
 /// One entry.
@@ -27,6 +27,8 @@ pub struct LogView {
     /// Hash of the log up to there, if known.
     pub base_chain: Option<u64>,
     items: VecDeque<Item>,
+    /// Those of them that are memberships.
+    memberships: Vec<(Index, Members)>,
 }
 
 /// The hash of what an entry carries.
@@ -34,7 +36,7 @@ pub fn hash_of(content: &Content) -> u64 {
     match content {
         Content::Noop => 1,
         Content::Command(command) => command_hash(command),
-        Content::Membership(bytes) => command_hash(bytes) ^ 2,
+        Content::Membership(members) => command_hash(members.to_string().as_bytes()) ^ 2,
     }
 }
 
@@ -95,8 +97,22 @@ impl LogView {
         self.items.push_back(Item { term, hash, chain });
     }
 
+    /// Puts an entry with this content at the end.
+    pub fn push_content(&mut self, term: Term, content: &Content) {
+        self.push(term, hash_of(content));
+        if let Content::Membership(members) = content {
+            self.memberships.push((self.last(), (**members).clone()));
+        }
+    }
+
+    /// The memberships among the entries kept.
+    pub fn memberships(&self) -> &[(Index, Members)] {
+        &self.memberships
+    }
+
     /// Cuts off the entry at `from` and all behind it.
     pub fn cut(&mut self, from: Index) {
+        self.memberships.retain(|(index, _)| *index < from);
         self.items.truncate(from.0.saturating_sub(self.base.0 + 1) as usize);
     }
 
@@ -107,8 +123,10 @@ impl LogView {
         let own = if held { self.chain_at(index) } else { None };
         if held {
             self.items.drain(..(index.0 - self.base.0) as usize);
+            self.memberships.retain(|(at, _)| *at > index);
         } else {
             self.items.clear();
+            self.memberships.clear();
         }
         (self.base, self.base_term, self.base_chain) = (index, term, own.or(chain));
     }

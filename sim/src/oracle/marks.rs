@@ -5,7 +5,7 @@
 
 use super::{Fact, Known};
 use crate::raft::{DiskFact, WireFacts};
-use labrpc::{Event, Index, NodeId, Refusal, Role, Term};
+use labrpc::{Content, Event, Index, Members, NodeId, Refusal, Role, Term};
 use std::collections::BTreeMap;
 
 macro_rules! marks {
@@ -51,6 +51,10 @@ marks! {
     ReadConfirmed = "a read was confirmed without the log",
     Transferred = "leadership was handed over",
     AppliedAtOnce = "a server applied a hundred entries or more in an instant",
+    LearnerPromoted = "a learner became a voter",
+    LeaderTookItselfOut = "a leader took itself out",
+    ChangeCutOff = "a change of the membership was cut off",
+    LeavingServerElected = "a server that is being taken out was elected",
     OperationAgain = "an operation that was executed was in the log again",
     OutcomeUnknown = "a client never learned what became of its operation",
     ShardCameBack = "a shard came back to a group that still kept a copy of it",
@@ -169,7 +173,12 @@ impl Marks {
                     self.hit(Mark::LeaderStayed);
                 }
                 self.old_term_on_majority(known, node);
+                let electorate = known.electorate_of(node);
+                if !electorate.voters.is_empty() && !electorate.voters.contains(node) {
+                    self.hit(Mark::LeavingServerElected);
+                }
             }
+            Event::Appended { content: Content::Membership(members), .. } => self.changed(known, node, members),
             Event::Role { role: Role::Candidate, term } => {
                 let first = *self.candidates.entry(*term).or_insert(node);
                 if first != node {
@@ -206,9 +215,26 @@ impl Marks {
         }
     }
 
+    /// A leader changes the membership.
+    fn changed(&mut self, known: &Known, node: NodeId, members: &Members) {
+        if known.memory(node).is_none_or(|memory| memory.role != Role::Leader) {
+            return;
+        }
+        let before = known.electorate_of(node);
+        if members.voters.iter().any(|voter| !before.voters.contains(*voter)) {
+            self.hit(Mark::LearnerPromoted);
+        }
+        if before.voters.contains(node) && !members.voters.contains(&node) {
+            self.hit(Mark::LeaderTookItselfOut);
+        }
+    }
+
     fn truncated(&mut self, known: &Known, node: NodeId, from: Index) {
         self.hit(Mark::ConflictTruncated);
         let Some(memory) = known.memory(node) else { return };
+        if memory.log.memberships().last().is_some_and(|(at, _)| *at >= from) {
+            self.hit(Mark::ChangeCutOff);
+        }
         let mut terms: Vec<Term> =
             memory.log.iter().filter(|(index, _)| *index >= from).map(|(_, item)| item.term).collect();
         terms.dedup();
@@ -221,7 +247,7 @@ impl Marks {
         let Some(memory) = known.memory(leader) else { return };
         let next = known.commit().next();
         if let Some(item) = memory.log.get(next)
-            && known.durable_copies(next, item.term, item.hash) >= known.majority()
+            && known.electorate_of(leader).decides(known.durable_copies(next, item.term, item.hash))
         {
             self.hit(Mark::OldTermOnMajority);
         }
@@ -234,7 +260,8 @@ impl Marks {
             self.hit(Mark::CommittedOldWithNew);
         }
         if let Some(item) = memory.log.get(index)
-            && known.durable_copies(index, item.term, item.hash) == known.majority()
+            && known.electorate_of(node).count(known.durable_copies(index, item.term, item.hash))
+                == known.electorate_of(node).majority()
         {
             self.hit(Mark::CommittedAlone);
         }

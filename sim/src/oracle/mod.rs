@@ -14,6 +14,7 @@ mod apply_order;
 mod commit_quorum;
 mod committed_immutable;
 mod election_safety;
+mod fact;
 mod groups;
 mod kept;
 mod known;
@@ -22,6 +23,8 @@ mod leader_completeness;
 mod log;
 mod log_well_formed;
 mod marks;
+mod membership_change;
+mod memberships;
 mod message_immutable;
 mod monotonic;
 mod no_un_append;
@@ -44,11 +47,13 @@ mod vote_once;
 #[cfg(test)]
 mod testing;
 
+pub use fact::{Fact, Sort};
 pub use groups::{GroupAt, Messages, Oracles};
-pub use known::{Committed, Durable, Fact, Known, Memory, Server, ServiceSnapshot, Sort, hash_of_command};
+pub use known::{Committed, Durable, Known, Memory, Server, ServiceSnapshot, hash_of_command};
 pub use known::{EMPTY_DIGEST, extend_digest};
 pub use log::{Item, LogView, hash_of};
 pub use marks::{MARKS, Mark, Marks};
+pub use memberships::Electorate;
 pub use service_marks::ServiceMarks;
 
 use crate::plan::Plan;
@@ -315,6 +320,7 @@ fn invariants(plan: &Plan, is_operation: retry_storm::IsOperation) -> Vec<Box<dy
         Box::new(no_un_append::NoUnAppend::default()),
         Box::new(replication_match::ReplicationMatch),
         Box::new(commit_quorum::CommitQuorum),
+        Box::new(membership_change::MembershipChange),
         Box::new(committed_immutable::CommittedImmutable),
         Box::new(leader_completeness::LeaderCompleteness),
         Box::new(apply_order::ApplyOrder),
@@ -372,7 +378,8 @@ impl Oracle {
                 }
             }
         }
-        let mut known = Known::of_group(plan.group_ids(group)[0], plan.servers);
+        let voters = plan.voter_ids(group).into_iter().collect();
+        let mut known = Known::with_voters(plan.group_ids(group)[0], plan.servers, voters);
         known.own_state = system.abilities().own_state;
         Oracle { known, marks: Marks::new(plan.server_count()), invariants, before, after }
     }

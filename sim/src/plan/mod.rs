@@ -51,6 +51,10 @@ pub struct Plan {
     /// How many groups: each is a Raft of its own, with `servers` servers. Clients' nodes come behind all of them.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub groups: u32,
+    /// Only so many of each group, the first ones, are its members in the beginning. The others run and are members of
+    /// nothing, until [`Act::Reconfigure`] wants them. None: all are members, and stay it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voters: Option<u32>,
     /// Settings of the system.
     #[serde(default)]
     pub knobs: Knobs,
@@ -186,6 +190,7 @@ impl Default for Plan {
             mute: Vec::new(),
             servers: 3,
             groups: 1,
+            voters: None,
             knobs: Knobs::default(),
             net: NetWeather::default(),
             disk: DiskWeather::default(),
@@ -217,7 +222,12 @@ impl Plan {
         self.servers / 2 + 1
     }
 
-    /// A majority of each group, drawn by the seed: for [`Finale::core`].
+    /// A majority of each group, if it is plain before the run who that can be: for [`Finale::core`].
+    pub fn core_of_each(&self) -> Option<Selector> {
+        self.voters.is_none().then(|| self.majority_of_each())
+    }
+
+    /// A majority of each group, drawn by the seed.
     pub fn majority_of_each(&self) -> Selector {
         let of = |group| if self.groups == 1 { Selector::All } else { Selector::Group(group) };
         let parts = (1..=self.groups).map(|group| of(group).any(self.majority()));
@@ -238,6 +248,12 @@ impl Plan {
     pub fn group_ids(&self, group: u32) -> Vec<NodeId> {
         let before = (group - 1) * self.servers;
         (before + 1..=before + self.servers).map(NodeId).collect()
+    }
+
+    /// Those who are its members in the beginning.
+    pub fn voter_ids(&self, group: u32) -> Vec<NodeId> {
+        let voters = self.voters.unwrap_or(self.servers);
+        self.group_ids(group).into_iter().take(voters as usize).collect()
     }
 
     /// Who is in each group, group 1 first.

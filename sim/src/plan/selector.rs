@@ -4,7 +4,7 @@
 //! looked up when its step is reached. As text, so that plans can be edited by hand:
 //!
 //! ```text
-//! S2   leader   followers   all   none   most-divergent   most-up-to-date   behind   down   up
+//! S2   leader   followers   all   members   none   most-divergent   most-up-to-date   behind   down   up
 //! not(leader)   or(S1, S2)   and(up, not(leader))   any(2, followers)   group(2)   $name
 //! ```
 //!
@@ -30,6 +30,8 @@ pub enum Selector {
     All,
     /// Every server of a group, from 1.
     Group(u32),
+    /// Those that belong to the cluster by the latest membership that is committed, voters and learners.
+    Members,
     /// No server.
     None,
     /// The one, in each group, whose durable log holds most entries that differ from what is committed, or the longest
@@ -136,6 +138,7 @@ impl fmt::Display for Selector {
             Selector::Followers => f.write_str("followers"),
             Selector::All => f.write_str("all"),
             Selector::Group(group) => write!(f, "group({group})"),
+            Selector::Members => f.write_str("members"),
             Selector::None => f.write_str("none"),
             Selector::MostDivergent => f.write_str("most-divergent"),
             Selector::MostUpToDate => f.write_str("most-up-to-date"),
@@ -200,6 +203,7 @@ fn parse(text: &str, depth: u32) -> Result<Selector, String> {
         "leader" => Selector::Leader,
         "followers" => Selector::Followers,
         "all" => Selector::All,
+        "members" => Selector::Members,
         "none" => Selector::None,
         "most-divergent" => Selector::MostDivergent,
         "most-up-to-date" => Selector::MostUpToDate,
@@ -208,7 +212,7 @@ fn parse(text: &str, depth: u32) -> Result<Selector, String> {
         "up" => Selector::Up,
         _ => {
             return Err(format!(
-                "`{text}` names no servers; write S2, leader, followers, all, none, most-divergent, \
+                "`{text}` names no servers; write S2, leader, followers, all, members, none, most-divergent, \
                  most-up-to-date, behind, down, up, not(...), or(..., ...), and(..., ...), any(2, ...), \
                  group(2) or $name"
             ));
@@ -255,6 +259,7 @@ mod tests {
             Selector::All,
             Selector::Group(2),
             Selector::Group(2).and(Selector::Leader),
+            Selector::Members,
             Selector::None,
             Selector::MostDivergent,
             Selector::MostUpToDate,

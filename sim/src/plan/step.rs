@@ -182,6 +182,14 @@ pub enum Act {
         /// To whom: in each group that these are of, to the first of them.
         to: Selector,
     },
+    /// From now on an administrator wants these servers, and nobody else, to be the voters of their group, and goes there
+    /// one change after the other, with whoever says that it leads, until it is so or something else is wanted: `none`,
+    /// nothing any more. In a plan
+    /// with [`Plan::voters`](super::Plan::voters).
+    Reconfigure {
+        /// Who, as they are when it is said.
+        voters: Selector,
+    },
     /// Ask each of these that believes that it leads for an index to read at. What is answered is judged.
     Read {
         /// Whom.
@@ -368,6 +376,8 @@ pub enum Moment {
     },
     /// Each of these has a durable snapshot.
     Snapshot(Selector),
+    /// The voters are those that were wanted last, and that is committed.
+    Reconfigured,
     /// One of these leads; where they are of several groups, one in each.
     LeaderAmong(Selector),
     /// A client has done so many of the operations that it was asked for, whatever came of them.

@@ -49,6 +49,8 @@ pub enum Layer {
     Persistence,
     /// Raft: what replaces the log.
     Snapshot,
+    /// Raft: who belongs to the cluster.
+    Membership,
     /// A replicated service and its clients.
     Service,
     /// A shard controller.
@@ -65,6 +67,7 @@ impl Layer {
             Layer::Replication => "Raft, replication",
             Layer::Persistence => "Raft, persistence",
             Layer::Snapshot => "Raft, snapshots",
+            Layer::Membership => "Raft, membership",
             Layer::Service => "service",
             Layer::Controller => "shard controller",
             Layer::Shards => "shards",

@@ -38,6 +38,8 @@ pub enum Need {
     Transfer,
     /// That it confirms reads.
     Reads,
+    /// That its membership can be changed.
+    Membership,
 }
 
 impl Need {
@@ -53,6 +55,7 @@ impl Need {
             Need::Service => tells([Part::ServiceRequest, Part::ServiceReply]),
             Need::Transfer => abilities.transfer,
             Need::Reads => abilities.reads,
+            Need::Membership => abilities.membership,
         }
     }
 
@@ -65,6 +68,7 @@ impl Need {
             Need::Service => "the kinds of messages between groups",
             Need::Transfer => "leadership transfer",
             Need::Reads => "confirmed reads",
+            Need::Membership => "changes of the membership",
         }
     }
 }

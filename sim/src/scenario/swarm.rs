@@ -7,7 +7,7 @@
 
 use super::kv::load::{Load, Mix};
 use super::nemesis::{self, Nemesis, On};
-use super::raft::{Draw, chaos};
+use super::raft::{Draw, chaos, membership};
 use super::shard::idle;
 use super::{Group, Scenario, Suite};
 use crate::plan::{Act, Fault, KvOp, Plan, ReadMode, Selector};
@@ -42,7 +42,14 @@ fn raft(draw: &mut Draw) -> Plan {
     plan.clients.extend(chaos::load(draw, 1, OPS, PAUSE, Selector::s(1)));
     let clients = plan.clients.len();
     say(&mut plan, format!("{servers} servers, {clients} clients"));
-    faults(draw, plan, &[On::Raft])
+    let mut plan = faults(draw, plan, &[On::Raft]);
+    if draw.abilities.membership && draw.rng.chance(200_000) {
+        membership::with_wishes(draw, &mut plan, LASTS);
+        plan.finale.core = plan.core_of_each();
+        let voters = plan.voters.unwrap_or_default();
+        say(&mut plan, format!("membership: {voters} of them at first, then whoever is wanted"));
+    }
+    plan
 }
 
 fn kv(draw: &mut Draw) -> Plan {
@@ -175,7 +182,7 @@ fn faults(draw: &mut Draw, mut plan: Plan, on: &[On]) -> Plan {
         say(&mut plan, "faults: services that are slow".into());
     }
     plan.sleep(LASTS);
-    plan.finale.core = Some(plan.majority_of_each());
+    plan.finale.core = plan.core_of_each();
     plan
 }
 
@@ -237,7 +244,7 @@ pub(crate) fn keep_fair(plan: &mut Plan) {
     if plan.knobs.reads == ReadMode::Lease {
         plan.faults.retain(|fault| !matches!(fault.act, Act::ClockJump { .. }));
     }
-    plan.finale.core = Some(plan.majority_of_each());
+    plan.finale.core = plan.core_of_each();
     plan.finale.converge = true;
     plan.waived.clear();
     super::raft::waive(plan);

@@ -66,8 +66,9 @@ fn fitting(plan: &mut Plan) {
     let count = plan.server_count();
     plan.clocks.retain(|(node, _)| node.0 <= count);
     if plan.finale.core.is_some() {
-        plan.finale.core = Some(plan.majority_of_each());
+        plan.finale.core = plan.core_of_each();
     }
+    plan.voters = plan.voters.map(|voters| voters.min(plan.servers));
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ const PURE: &[&str] = &[
     "labrpc::Content",
     "labrpc::Event",
     "labrpc::Index",
+    "labrpc::Members",
     "labrpc::Kind",
     "labrpc::NodeId",
     "labrpc::NodeMap",

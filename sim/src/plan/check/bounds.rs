@@ -314,6 +314,15 @@ impl Bounds<'_> {
                     What::Pass | What::Drop | What::Hold => Ok(()),
                 }
             }
+            Act::Reconfigure { voters } => {
+                if self.plan.voters.is_none() {
+                    return refuse(
+                        &at("reconfigure"),
+                        "there are no spares: say `voters`, who belongs to the cluster in the beginning".into(),
+                    );
+                }
+                if *voters == Selector::None { Ok(()) } else { self.somebody(&at("reconfigure.voters"), voters) }
+            }
             Act::Propose { count, size, .. } => {
                 within(&at("propose.count"), *count, 1, u32::MAX)?;
                 command(&at("propose.size"), *size)

@@ -70,6 +70,26 @@ impl Plan {
             );
             return refuse("groups", why);
         }
+        if let Some(voters) = self.voters {
+            if voters == 0 || voters > self.servers {
+                return refuse("voters", format!("{voters} of {} servers; there is at least 1", self.servers));
+            }
+            if self.finale.core.is_some() {
+                let why =
+                    "who is a majority depends on who belongs to the cluster by then: leave it out, with `voters`";
+                return refuse("finale.core", why.into());
+            }
+            if !self.knobs.noop {
+                let why =
+                    "without knobs.noop a leader may have to wait for a command before it may change anything";
+                return refuse("voters", why.into());
+            }
+            if !self.knobs.pre_vote && !self.knobs.check_quorum {
+                let why = "without knobs.pre_vote and knobs.check_quorum, a server that was taken out and does not know it \
+                           deposes every leader (thesis 4.2.3)";
+                return refuse("voters", why.into());
+            }
+        }
         if self.finale.converge && !self.knobs.noop {
             let why = "without knobs.noop, entries of an older term stay uncommitted until somebody sends a command: \
                        servers need not converge in silence";

@@ -99,6 +99,7 @@ impl<'a> Names<'a> {
                     self.tag(place, tag)?;
                     self.selector(place, on)
                 }
+                Moment::Reconfigured => Ok(()),
                 Moment::Held { rule, .. } => self.rule(place, rule),
                 Moment::Answered { client, .. } => self.client(place, *client),
             },
@@ -158,6 +159,7 @@ impl<'a> Names<'a> {
             | Act::SlowService { who, .. }
             | Act::Corrupt { who, .. }
             | Act::Transfer { to: who }
+            | Act::Reconfigure { voters: who }
             | Act::Read { from: who } => self.selector(place, who),
             Act::Propose { to, tag, .. } => {
                 self.tags.insert(tag);

@@ -3,6 +3,7 @@
 pub(super) mod chaos;
 pub(super) mod directed;
 mod disks;
+pub(super) mod membership;
 mod networks;
 mod usual_2a;
 mod usual_2b;
@@ -28,12 +29,14 @@ pub fn suite(system: Arc<dyn RaftSystem>) -> Suite {
         usual_2d::SCENARIOS,
         networks::SCENARIOS,
         disks::SCENARIOS,
+        membership::SCENARIOS,
         chaos::SCENARIOS,
         super::swarm::RAFT,
         directed::ELECTIONS,
         directed::REPLICATION,
         directed::PERSISTENCE,
         directed::SNAPSHOTS,
+        directed::MEMBERSHIP,
     ];
     Suite::of(system, all.into_iter().flatten())
 }

@@ -7,11 +7,13 @@
 //! with the checks that see them early switched off (`--mute`), the later ones must see them still.
 
 mod elections;
+mod membership;
 mod persistence;
 mod replication;
 mod snapshots;
 
 pub use elections::SCENARIOS as ELECTIONS;
+pub use membership::SCENARIOS as MEMBERSHIP;
 pub use persistence::SCENARIOS as PERSISTENCE;
 pub use replication::SCENARIOS as REPLICATION;
 pub use snapshots::SCENARIOS as SNAPSHOTS;
