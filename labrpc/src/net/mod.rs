@@ -6,8 +6,8 @@
 //!         NetEnv: one boot of one node              (env)
 //!           |- clock, tasks, randomness             (clock)
 //!           |- a connection to each peer, dialled   (peer)    \  handshake, then
-//!           |- connections that others have opened  (listener) > messages in frames
-//!           |- what has arrived and waits           (router)  /  (handshake, link, frame)
+//!           |- connections that others have opened  (listener) > messages in frames, all of it in TLS or not
+//!           |- what has arrived and waits           (router)  /  (handshake, link, frame; tls)
 //!           |- a thread that owns the directory     (disk, directory)
 //!           `- what is said to logs and counters    (observe)
 //! ```
@@ -54,6 +54,7 @@ mod peer;
 mod queue;
 mod ration;
 mod router;
+pub mod tls;
 mod watch;
 
 pub(crate) use clock::NetSleep;
@@ -61,6 +62,7 @@ pub use counters::{Counters, DiskCounters, PeerCounters};
 pub(crate) use env::NetEnv;
 pub use handshake::Resident;
 pub(crate) use router::Back;
+pub use tls::{Tls, TlsError, TlsFiles, certificate_name};
 
 use crate::env::Env;
 use crate::id::{Boot, NodeId};
@@ -81,6 +83,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
+/// Ids from here on are those of clients, which draw them.
+pub const FIRST_CLIENT: u32 = 1 << 31;
+
 /// What a host is started with.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -96,6 +101,8 @@ pub struct Config {
     pub dir: Option<PathBuf>,
     /// What all nodes of the cluster know, and nobody else.
     pub secret: Option<Secret>,
+    /// Certificates: with them all connections are in TLS, and both ends must have one.
+    pub tls: Option<Tls>,
     /// Bounds.
     pub limits: Limits,
     /// Seeds the node's randomness; without it, the machine's entropy does.
@@ -106,7 +113,7 @@ impl Config {
     /// A node that listens to nobody, knows nobody and keeps nothing.
     pub fn new(id: NodeId, cluster: u64) -> Config {
         let (peers, limits) = (BTreeMap::new(), Limits::default());
-        Config { id, cluster, listen: None, peers, dir: None, secret: None, limits, seed: None }
+        Config { id, cluster, listen: None, peers, dir: None, secret: None, tls: None, limits, seed: None }
     }
 }
 
@@ -203,6 +210,9 @@ pub enum StartError {
     /// The secret can be guessed.
     #[error("the shared secret has {0} bytes: give all nodes the same one of {min} bytes or more, drawn at random", min = Secret::SHORTEST)]
     Secret(usize),
+    /// Nobody would talk to a node with this certificate.
+    #[error(transparent)]
+    Certificate(#[from] TlsError),
     /// There is nothing to run on.
     #[error("a host must be started on a tokio runtime that has its timers and sockets enabled")]
     NoRuntime,
@@ -225,13 +235,14 @@ impl Host {
     /// # Errors
     /// [`StartError`], with what to do about it.
     pub fn start(config: Config) -> Result<Host, StartError> {
-        let Config { id, cluster, listen, peers, dir, secret, mut limits, seed } = config;
+        let Config { id, cluster, listen, peers, dir, secret, tls, mut limits, seed } = config;
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         limits.frame = limits.frame.min(labgob::LIMIT as usize);
         limits.connections = seats(limits.connections, descriptors());
         if let Some(secret) = secret.as_ref().filter(|secret| secret.bytes().len() < Secret::SHORTEST) {
             return Err(StartError::Secret(secret.bytes().len()));
         }
+        tls.as_ref().map_or(Ok(()), |tls| tls.check(cluster, id))?;
         // Before the directory is touched: whoever started the same node twice changes nothing.
         let listener = listen.map(bind).transpose()?;
         let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
@@ -243,6 +254,7 @@ impl Host {
             id,
             boot: Boot(boot),
             identity: Identity { cluster, node: id, boot, secret },
+            tls,
             router: Router::new(&limits),
             limits,
             runtime,
@@ -339,14 +351,16 @@ pub struct NobodyThere {
     why: HandshakeError,
 }
 
-/// Asks who listens at an address (`host:port`), for those who know nothing else. What it says of itself it does not prove.
+/// Asks who listens at an address (`host:port`), for those who know nothing else. What it says of itself it does not prove, except in TLS: there
+/// its certificate says cluster and node.
 ///
 /// # Errors
 /// [`NobodyThere`], with the reason.
-pub async fn who_is(address: &str, patience: Duration) -> Result<Resident, NobodyThere> {
+pub async fn who_is(address: &str, tls: Option<&Tls>, patience: Duration) -> Result<Resident, NobodyThere> {
     let asked = async {
-        let mut stream = tokio::net::TcpStream::connect(address).await.map_err(HandshakeError::Unreachable)?;
-        handshake::inquire(&mut stream, entropy()).await
+        let stream = tokio::net::TcpStream::connect(address).await.map_err(HandshakeError::Unreachable)?;
+        let (mut stream, shown) = tls::dialled(tls, stream).await?;
+        handshake::inquire(&mut stream, shown.as_ref(), entropy()).await
     };
     let answer = tokio::time::timeout(patience, asked).await.unwrap_or(Err(HandshakeError::Deadline(patience)));
     answer.map_err(|why| NobodyThere { address: address.into(), why })
