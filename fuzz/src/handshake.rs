@@ -111,7 +111,8 @@ fn a_dialler_is_not_deceived(us: &Identity, wanted: NodeId, nonce: [u8; 32], hea
 
 fn who_asks_is_answered_or_not(heard: &[u8]) {
     let mut stream = tokio::io::join(heard, Vec::new());
-    let (found, cost) = cost_of(|| inquire(&mut stream, None, [9; 32]).now_or_never().expect("a slice lets nobody wait"));
+    let (found, cost) =
+        cost_of(|| inquire(&mut stream, None, [9; 32]).now_or_never().expect("a slice lets nobody wait"));
     let asked = stream.into_inner().1;
     is_bounded(&asked, cost);
     if let Ok(resident) = found {

@@ -2,8 +2,10 @@
 
 #![cfg(feature = "net")]
 
+mod certificates;
 mod logs;
 mod machine;
+mod tls;
 
 use labrpc::net::{Config, Host, Limits, QueueLimit, Resident, Secret, StartError, who_is};
 use labrpc::persister::{Persister, Refused};

@@ -116,7 +116,9 @@ pub enum HandshakeError {
     #[error("shows a certificate {0}")]
     Unfit(String),
     /// Its certificate is somebody else's.
-    #[error("says that it is {node}, and shows a certificate that does not say so: it must have {name} among its DNS names")]
+    #[error(
+        "says that it is {node}, and shows a certificate that does not say so: it must have {name} among its DNS names"
+    )]
     Misnamed {
         /// Who it says that it is.
         node: NodeId,

@@ -114,8 +114,9 @@ fn told(bytes: &[u8]) -> (String, Vec<u8>) {
     run(async move {
         near.write_all(bytes).await.unwrap();
         let (mut read, write) = tokio::io::split(near);
-        let answer =
-            async move { answer(&mut { far }, &identity(7, 2, None), None, [2; 32]).await.unwrap_err().to_string() };
+        let answer = async move {
+            answer(&mut { far }, &identity(7, 2, None), None, [2; 32]).await.unwrap_err().to_string()
+        };
         let listen = async move {
             let mut heard = Vec::new();
             close(write).await;

@@ -81,7 +81,9 @@ impl TlsError {
     fn of_pem(path: &Path, wanted: &str, why: pem::Error) -> TlsError {
         match why {
             pem::Error::Io(why) => TlsError::new(path, format_args!("{wanted} cannot be read: {why}")),
-            pem::Error::NoItemsFound => TlsError::new(path, format_args!("there is no {wanted} in PEM in this file")),
+            pem::Error::NoItemsFound => {
+                TlsError::new(path, format_args!("there is no {wanted} in PEM in this file"))
+            }
             why => TlsError::new(path, format_args!("{wanted} is damaged ({why}): copy it again")),
         }
     }
@@ -120,7 +122,8 @@ impl Tls {
             accepting.expect(known).with_client_cert_verifier(verifier).with_cert_resolver(both.clone());
         accepting.send_tls13_tickets = 0;
         accepting.session_storage = Arc::new(NoServerSessionStorage {});
-        let dialling = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13]).expect(known);
+        let dialling =
+            ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13]).expect(known);
         let dialling = dialling.dangerous().with_custom_certificate_verifier(authority.clone());
         let mut dialling = dialling.with_client_cert_resolver(both);
         dialling.resumption = Resumption::disabled();
@@ -160,16 +163,7 @@ impl Tls {
         }
     }
 
-    async fn accept(&self, mut stream: TcpStream) -> Result<TlsStream<TcpStream>, HandshakeError> {
-        let mut first = [0];
-        // Whoever says nothing costs nothing of TLS.
-        if stream.peek(&mut first).await? == 1 && first[0] != HANDSHAKE_RECORD {
-            let why = handshake::read_without_tls(&mut stream).await;
-            if matches!(why, HandshakeError::NoTls) && stream.write_all(&ALERT).await.is_ok() {
-                linger(stream).await;
-            }
-            return Err(why);
-        }
+    async fn accept(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, HandshakeError> {
         match self.acceptor.accept(stream).into_fallible().await {
             Ok(stream) => Ok(stream.into()),
             Err((why, stream)) => {
@@ -180,15 +174,22 @@ impl Tls {
     }
 }
 
+/// Sends somebody away who has not begun with TLS.
+async fn refuse(mut stream: TcpStream) -> HandshakeError {
+    let why = handshake::read_without_tls(&mut stream).await;
+    if matches!(why, HandshakeError::NoTls) && stream.write_all(&ALERT).await.is_ok() {
+        linger(stream).await;
+    }
+    why
+}
+
 /// Begins to talk over a connection that this host has opened. With what the other end has shown, if it is in TLS.
 pub(crate) async fn dialled(
     tls: Option<&Tls>,
     stream: TcpStream,
 ) -> Result<(Stream, Option<Shown>), HandshakeError> {
-    match tls {
-        Some(tls) => Ok(sealed(tls.connect(stream).await?)),
-        None => Ok((Either::Left(stream), None)),
-    }
+    let Some(tls) = tls else { return Ok((Either::Left(stream), None)) };
+    Ok(sealed(Box::pin(tls.connect(stream)).await?))
 }
 
 /// The same, over a connection that another one has opened.
@@ -196,9 +197,12 @@ pub(crate) async fn accepted(
     tls: Option<&Tls>,
     stream: TcpStream,
 ) -> Result<(Stream, Option<Shown>), HandshakeError> {
-    match tls {
-        Some(tls) => Ok(sealed(tls.accept(stream).await?)),
-        None => Ok((Either::Left(stream), None)),
+    let Some(tls) = tls else { return Ok((Either::Left(stream), None)) };
+    let mut first = [0];
+    // Whoever says nothing costs nothing of TLS, for which there is room when it has begun.
+    match stream.peek(&mut first).await? {
+        1 if first[0] != HANDSHAKE_RECORD => Err(Box::pin(refuse(stream)).await),
+        _ => Ok(sealed(Box::pin(tls.accept(stream)).await?)),
     }
 }
 
@@ -255,7 +259,9 @@ impl Authority {
         let mut roots = RootCertStore::empty();
         for certificate in certificates(path, "certificate of an authority")? {
             let added = roots.add(certificate);
-            added.map_err(|why| TlsError::new(path, format_args!("this is no certificate of an authority: {why}")))?;
+            added.map_err(|why| {
+                TlsError::new(path, format_args!("this is no certificate of an authority: {why}"))
+            })?;
         }
         let roots = Arc::new(roots);
         let clients = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone());
@@ -326,12 +332,20 @@ fn own(files: &TlsFiles, provider: &CryptoProvider) -> Result<CertifiedKey, TlsE
     let key = PrivateKeyDer::from_pem_file(path).map_err(|why| TlsError::of_pem(path, wanted, why))?;
     let mode = std::fs::metadata(path).map_err(|why| TlsError::of_pem(path, wanted, pem::Error::Io(why)))?;
     if mode.permissions().mode() & 0o007 != 0 {
-        return Err(TlsError::new(path, "everybody on this machine can read the key, or change it: `chmod 600` it"));
+        return Err(TlsError::new(
+            path,
+            "everybody on this machine can read the key, or change it: `chmod 600` it",
+        ));
     }
     CertifiedKey::from_der(cert, key, provider).map_err(|why| match why {
         rustls::Error::InconsistentKeys(_) => {
             let other = files.cert.display();
-            TlsError::new(path, format_args!("this is not the key of the certificate in {other}: name the two that belong together"))
+            TlsError::new(
+                path,
+                format_args!(
+                    "this is not the key of the certificate in {other}: name the two that belong together"
+                ),
+            )
         }
         why => TlsError::new(path, format_args!("this key is of no use: {why}")),
     })
