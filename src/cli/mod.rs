@@ -8,6 +8,7 @@ mod cluster;
 mod kv;
 mod node;
 mod shell;
+mod tls;
 mod up;
 mod where_to;
 

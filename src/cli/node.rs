@@ -1,5 +1,6 @@
 //! `shardlab node`: one node, in this process.
 
+use super::tls::Certificates;
 use super::{Ending, Outcome, asked_to_end};
 use clap::{Parser, Subcommand, ValueEnum};
 use shardlab::cluster::{Layout, LayoutError, node};
@@ -47,6 +48,9 @@ struct Start {
     /// The file with the secret that all nodes share.
     #[arg(long, conflicts_with = "config", value_name = "FILE")]
     secret_file: Option<PathBuf>,
+    // They count more than those in the file.
+    #[command(flatten)]
+    certificates: Certificates,
     /// How the log is written, to standard error.
     #[arg(long, value_enum, default_value = "text")]
     log_format: Format,
@@ -67,7 +71,8 @@ enum Format {
 
 pub fn node(args: Args) -> Outcome {
     let Command::Start(start) = args.command;
-    let layout = start.layout().map_err(Ending::usage)?;
+    let mut layout = start.layout().map_err(Ending::usage)?;
+    layout.tls = start.certificates.files()?.or(layout.tls);
     let name = start.name.clone().or(layout.me.clone());
     let name = name.ok_or_else(|| Ending::usage("which node? Say it with --name, or with `me` in the file"))?;
     if layout.named(&name).is_none() {

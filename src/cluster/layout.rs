@@ -6,6 +6,11 @@
 //! secret_file = "secret"         # optional: what all nodes know and nobody else
 //! me = "g1-1"                    # optional: which node `node start` starts
 //!
+//! [tls]                          # optional: all connections are in TLS, and both ends show a certificate
+//! ca_file = "tls/ca.pem"         # that of the authority that signs them
+//! cert_file = "tls/{name}.pem"   # this side's own: {name} is the name of the node, and `client` for clients
+//! key_file = "tls/{name}.key"
+//!
 //! [[node]]
 //! name = "m1"                    # the first server of the controller
 //! address = "10.0.0.1:7001"      # where it is reached
@@ -23,11 +28,14 @@
 //! address = "10.0.0.2:7101"
 //! ```
 //!
+//! The certificate of a node has a DNS name that says which node of which cluster it is: [`labrpc::net::certificate_name`].
+//!
 //! Every mistake is one line, which names file and field and says what to do.
 
+use super::authority::{CLIENT, NAME};
 use crate::shardmaster::{GroupId, MAX_SHARDS};
 use labrpc::NodeId;
-use labrpc::net::Secret;
+use labrpc::net::{FIRST_CLIENT, Secret, Tls, TlsError, TlsFiles};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,8 +43,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Ids from here on are those of clients, which draw them.
-pub(super) const FIRST_CLIENT: u32 = 1 << 31;
 /// Groups have their ids from this many times their number on, unless the layout says otherwise.
 const IDS_A_GROUP: u64 = 100;
 /// Most shards, and how many there are unless the layout says otherwise.
@@ -114,6 +120,8 @@ pub struct Layout {
     pub shards: u32,
     /// Where the shared secret is, if there is one.
     pub secret_file: Option<PathBuf>,
+    /// Where certificates are, if all talk in TLS. `{name}` in a path stands for the name of a node, and for `client`.
+    pub tls: Option<TlsFiles>,
     /// Which node is to be started from this file.
     pub me: Option<String>,
     /// The nodes.
@@ -140,8 +148,19 @@ struct File {
     secret_file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     me: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<Table>,
     #[serde(default)]
     node: Vec<Line>,
+}
+
+/// Certificates.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    ca_file: String,
+    cert_file: String,
+    key_file: String,
 }
 
 const fn usual_shards() -> u32 {
@@ -166,7 +185,7 @@ struct Line {
 impl Layout {
     /// A layout without nodes.
     pub fn new(cluster: u64) -> Layout {
-        Layout { cluster, shards: SHARDS, secret_file: None, me: None, nodes: BTreeMap::new() }
+        Layout { cluster, shards: SHARDS, secret_file: None, tls: None, me: None, nodes: BTreeMap::new() }
     }
 
     /// Reads a file.
@@ -191,9 +210,14 @@ impl Layout {
             let what = error.message().trim().replace('\n', ", ");
             format!("{line}{what}. `docs/architecture.md` shows what such a file looks like")
         })?;
-        let File { cluster, shards, secret_file, me, node } = file;
+        let File { cluster, shards, secret_file, me, tls, node } = file;
         let secret_file = secret_file.map(|file| base.join(file));
-        let mut layout = Layout { cluster, shards, secret_file, me, nodes: BTreeMap::new() };
+        let tls = tls.map(|Table { ca_file, cert_file, key_file }| TlsFiles {
+            ca: base.join(ca_file),
+            cert: base.join(cert_file),
+            key: base.join(key_file),
+        });
+        let mut layout = Layout { cluster, shards, secret_file, tls, me, nodes: BTreeMap::new() };
         for Line { name, part, id, address, listen, dir } in node {
             let usual = named(&name);
             let part = part.or(usual.map(|(part, _)| part)).ok_or_else(|| unclear(&name, "part"))?;
@@ -305,6 +329,11 @@ impl Layout {
             shards: self.shards,
             secret_file: self.secret_file.as_deref().map(relative),
             me: self.me.clone(),
+            tls: self.tls.as_ref().map(|files| Table {
+                ca_file: relative(&files.ca),
+                cert_file: relative(&files.cert),
+                key_file: relative(&files.key),
+            }),
             node: self.nodes.values().map(line).collect(),
         };
         let text = toml::to_string(&file).expect("numbers and strings can be written");
@@ -345,6 +374,34 @@ impl Layout {
     pub fn secret(&self) -> Result<Option<Secret>, LayoutError> {
         self.secret_file.as_deref().map(read_secret).transpose()
     }
+
+    /// Where the certificates of the node of that name are, if there are any.
+    pub fn tls_files(&self, name: &str) -> Option<TlsFiles> {
+        let named = |path: &Path| PathBuf::from(path.display().to_string().replace(NAME, name));
+        let TlsFiles { ca, cert, key } = self.tls.as_ref()?;
+        Some(TlsFiles { ca: named(ca), cert: named(cert), key: named(key) })
+    }
+
+    /// With what the node of that name talks in TLS, if all do.
+    ///
+    /// # Errors
+    /// [`LayoutError`]: a file cannot be read or used.
+    pub fn tls(&self, name: &str) -> Result<Option<Tls>, LayoutError> {
+        self.tls_files(name).as_ref().map(read_tls).transpose()
+    }
+
+    /// With what clients do.
+    ///
+    /// # Errors
+    /// As [`Layout::tls`].
+    pub fn client_tls(&self) -> Result<Option<Tls>, LayoutError> {
+        self.tls(CLIENT)
+    }
+}
+
+/// The certificates in these files.
+pub(super) fn read_tls(files: &TlsFiles) -> Result<Tls, LayoutError> {
+    Tls::load(files).map_err(|TlsError { path, what }| LayoutError { place: path.display().to_string(), what })
 }
 
 /// The secret in a file. Space around it does not count.

@@ -29,16 +29,17 @@
 //!   files of the node could not be opened. Who comes when all are taken is sent away at once.
 //! * A connection with somebody who belongs here: 64 KiB, and of a message on its way what has come of it, at most [`Limits::frame`]
 //!   bytes, in a buffer that may be twice as large. A frame that announces more is refused for its header. Of what is only announced 64 KiB
-//!   are reserved at most. In TLS there are up to 160 KiB more, of what is being sealed and opened. A message that has begun must bring 64 KiB in each [`Limits::stalled`], or end.
+//!   are reserved at most. In TLS there are up to 160 KiB more, of what is being sealed and opened. A message that has begun must bring
+//!   64 KiB in each [`Limits::stalled`], or end.
 //! * What has arrived and waits for the node: [`Limits::inbox`], for one-way messages, for requests and for each desk. What waits to
 //!   leave: [`Limits::queue`], for each connection.
 //! * The log: for each sort of refusal or departure 16 lines at once and then one a second, with how many were left out; the
 //!   [counters](Counters::turned_away) leave out nothing.
 //!
 //! With a shared secret only those who know it belong here, and with [TLS](tls) only those for whom the authority has signed. Without either
-//! everybody does who knows the number of the cluster, which is told to whoever asks: such a cluster must be on a network of its own. So must
-//! one without TLS where others could listen in. And as long as strangers take all connections, peers that come
-//! anew are sent away with them; those who are there are not disturbed.
+//! everybody does who knows the number of the cluster, which is told to whoever asks: such a cluster must be on a network of its own. So
+//! must one without TLS where others could listen in. And as long as strangers take all connections, peers that come anew are sent away
+//! with them; those who are there are not disturbed.
 //!
 //! Everything runs on the runtime that the caller is on when it starts a host, which must have tokio's timers and
 //! sockets enabled. The one exception is the disk, whose thread is its own.
