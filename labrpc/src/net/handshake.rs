@@ -46,8 +46,6 @@ const ANYBODY: NodeId = NodeId(0);
 
 const WELCOME: u8 = 0;
 const WRONG_SECRET: u8 = 1;
-/// Only said in TLS.
-const MISNAMED: u8 = 2;
 
 /// How somebody begins who speaks TLS: with a handshake or an alert, of whatever version.
 const TLS: [&[u8]; 2] = [&[0x16, 0x03], &[0x15, 0x03]];
@@ -289,13 +287,8 @@ pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     if let Some(secret) = &us.secret {
         say(stream, &proof(secret, b"dialler", &transcript)).await?;
     }
-    match stream.read_u8().await? {
-        WELCOME => {}
-        MISNAMED if shown.is_some() => {
-            let name = certificate_name(us.cluster, us.node);
-            return Err(HandshakeError::Refused(format!("it must have {name} among its DNS names")));
-        }
-        _ => return Err(HandshakeError::Secret),
+    if stream.read_u8().await? != WELCOME {
+        return Err(HandshakeError::Secret);
     }
     check_proof(stream, us, b"acceptor", &transcript).await?;
     Ok(Remote { node: hello.node, boot: hello.boot })
@@ -353,11 +346,8 @@ pub async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     }
     checked?;
     // A client may have any certificate, a node only its own.
-    if is_node(hello.node)
-        && let Err(why) = check_name(shown, &hello)
-    {
-        say(stream, &[MISNAMED]).await?;
-        return Err(why);
+    if is_node(hello.node) {
+        check_name(shown, &hello)?;
     }
     let mut welcome = vec![WELCOME];
     if let Some(secret) = &us.secret {

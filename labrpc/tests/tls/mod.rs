@@ -14,9 +14,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::rustls::client::ResolvesClientCert;
+use tokio_rustls::rustls::crypto::ring::sign::any_supported_type;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio_rustls::rustls::{ClientConfig, HandshakeKind, RootCertStore, ServerConfig, SignatureScheme};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 const S3: NodeId = NodeId(3);
@@ -56,22 +59,34 @@ impl Served {
     }
 }
 
-type Key = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+/// A certificate and a key, which need not belong together.
+fn read(files: &TlsFiles) -> Arc<CertifiedKey> {
+    let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
+    let chain = vec![CertificateDer::from_pem_file(&files.cert).unwrap()];
+    Arc::new(CertifiedKey::new(chain, any_supported_type(&key).unwrap()))
+}
 
-fn read(files: &TlsFiles) -> Key {
-    (vec![CertificateDer::from_pem_file(&files.cert).unwrap()], PrivateKeyDer::from_pem_file(&files.key).unwrap())
+/// What a stranger shows, whoever asks for it.
+#[derive(Debug)]
+struct Shows(Option<Arc<CertifiedKey>>);
+
+impl ResolvesClientCert for Shows {
+    fn resolve(&self, authorities: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        assert!(authorities.is_empty(), "a stranger is told whose certificates are good here");
+        self.0.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
 }
 
 /// TLS as another program has it, which checks names as everybody does.
-fn stranger(authority: &Authority, shows: Option<Key>) -> TlsConnector {
+fn stranger(authority: &Authority, shows: Option<Arc<CertifiedKey>>) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
     let config = ClientConfig::builder().with_root_certificates(roots);
-    let config = match shows {
-        Some((chain, key)) => config.with_client_auth_cert(chain, key).unwrap(),
-        None => config.with_no_client_auth(),
-    };
-    TlsConnector::from(Arc::new(config))
+    TlsConnector::from(Arc::new(config.with_client_cert_resolver(Arc::new(Shows(shows)))))
 }
 
 /// Comes to S1 in TLS, from this address.
@@ -162,8 +177,8 @@ fn what_is_large_arrives_as_it_was() {
 /// Who shows what, what the node says of it, and what they hear.
 #[test]
 fn whoever_has_no_good_certificate_is_told_why_and_reads_nothing() {
-    type Sign = fn(&Authority) -> Option<Key>;
-    let cases: [(Sign, &str, &str); 6] = [
+    type Sign = fn(&Authority) -> Option<Arc<CertifiedKey>>;
+    let cases: [(Sign, &str, &str); 7] = [
         (|_| None, "shows no certificate: give it one", "it has seen none"),
         (
             |_| Some(read(&Authority::new("another authority").of_client())),
@@ -173,6 +188,11 @@ fn whoever_has_no_good_certificate_is_told_why_and_reads_nothing() {
         (
             |_| Some(read(&Authority::new("the authority").of_client())),
             "shows a certificate that its authority has not signed",
+            "it says DecryptError",
+        ),
+        (
+            |authority| Some(read(&stolen(authority, S2))),
+            "shows a certificate that its authority has not signed, or without its key",
             "it says DecryptError",
         ),
         (
@@ -243,7 +263,11 @@ fn nobody_is_taken_for_a_node_that_their_certificate_does_not_name() {
 #[test]
 fn whoever_dials_believes_no_node_that_its_certificate_does_not_name() {
     type Sign = fn(&Authority) -> TlsFiles;
-    let cases: [(Sign, &str); 4] = [
+    let cases: [(Sign, &str); 5] = [
+        (
+            |authority| stolen(authority, S2),
+            "shows a certificate that its authority has not signed, or without its key",
+        ),
         (|authority| authority.of_node(S3), "says that it is S2, and shows a certificate that does not say so"),
         (
             |authority| authority.sign(&[certificate_name(CLUSTER + 1, S2)], |_| {}),
@@ -267,18 +291,14 @@ fn whoever_dials_believes_no_node_that_its_certificate_does_not_name() {
             let one = Host::start(in_tls(S1, &authority.of_node(S1))).unwrap();
             let listener = TcpListener::bind(localhost()).await.unwrap();
             let address = listener.local_addr().unwrap().to_string();
-            let (chain, key) = read(&sign(&authority));
-            let impostor = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+            let shows = SingleCertAndKey::from((*read(&sign(&authority))).clone());
+            let impostor = ServerConfig::builder().with_no_client_auth().with_cert_resolver(Arc::new(shows));
             let impostor = TlsAcceptor::from(Arc::new(impostor));
-            let welcomed = Arc::new(Mutex::new(0));
-            let counted = welcomed.clone();
             tokio::spawn(async move {
                 loop {
                     let stream = listener.accept().await.unwrap().0;
-                    if let Ok(mut stream) = impostor.accept(stream).await
-                        && answer(&mut stream, &identity(S2), None, [4; 32]).await.is_ok()
-                    {
-                        *counted.lock().unwrap() += 1;
+                    if let Ok(mut stream) = impostor.accept(stream).await {
+                        let _ = answer(&mut stream, &identity(S2), None, [4; 32]).await;
                     }
                 }
             });
@@ -287,15 +307,36 @@ fn whoever_dials_believes_no_node_that_its_certificate_does_not_name() {
             let line = format!("peer S2 at {address} {told}");
             until(&one.env(), &line, || logs.has(&line)).await;
             assert_eq!(one.counters().peers[&S2].connections, 0);
-            let tls = one_more(&authority);
-            let why = who_is(&address, Some(&tls), Duration::from_secs(10)).await.unwrap_err().to_string();
+            let why = who_is(&address, load(&authority.of_client()).as_ref(), Duration::from_secs(10))
+                .await
+                .unwrap_err()
+                .to_string();
             assert!(why.contains(told), "those who ask who is there are not deceived either: {why}");
         });
     }
 }
 
-fn one_more(authority: &Authority) -> Tls {
-    Tls::load(&authority.of_client()).unwrap()
+/// The certificate of that node, which everybody has seen who has talked to it, without its key.
+fn stolen(authority: &Authority, node: NodeId) -> TlsFiles {
+    TlsFiles { key: authority.of_client().key, ..authority.of_node(node) }
+}
+
+/// What was good once is judged anew: a certificate that has expired since then, or another authority, must count.
+#[test]
+fn nothing_is_resumed() {
+    run(|logs| async move {
+        let served = Served::start(logs, Limits::default()).await;
+        let with = stranger(&served.authority, Some(read(&served.authority.of_client())));
+        for _ in 0..3 {
+            let mut stream = come(served.address, with.clone()).await.1.unwrap();
+            dial(&mut stream, &identity(CLIENT), S1, None, [3; 32]).await.unwrap();
+            let kind = match &stream {
+                TlsStream::Client(stream) => stream.get_ref().1.handshake_kind(),
+                TlsStream::Server(_) => None,
+            };
+            assert_eq!(kind, Some(HandshakeKind::Full));
+        }
+    });
 }
 
 /// A node that trusts the authority of the other one, which does not trust that of the first.
