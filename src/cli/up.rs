@@ -7,7 +7,7 @@ use clap::Parser;
 use futures::future::{Either, select};
 use rustix::fs::{FlockOperation, flock};
 use shardlab::client::Client;
-use shardlab::cluster::{Authority, Entry, Layout, Member, Part, Status, table};
+use shardlab::cluster::{Authority, Entry, Layout, Member, Part, Status, TlsFiles, table};
 use shardlab::shardmaster::{ConfigNum, GroupId};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -173,8 +173,12 @@ async fn run(local: &Local, children: &mut BTreeMap<String, Child>) -> Outcome {
         }
     }
     let entry = local.layout.nodes.values().next().expect("a layout has a controller");
-    let ready =
-        format!("cluster {} is up: --dir {} or --entry {}\n", client.cluster(), dir_of(local), entry.address);
+    let with = local.layout.client_tls_files().map_or(String::new(), |TlsFiles { ca, cert, key }| {
+        let [ca, cert, key] = [ca, cert, key].map(|path| path.display().to_string());
+        format!(" with --ca-file {ca} --cert-file {cert} --key-file {key}")
+    });
+    let (cluster, dir) = (client.cluster(), dir_of(local));
+    let ready = format!("cluster {cluster} is up: --dir {dir} or --entry {}{with}\n", entry.address);
     watch(&client, children, &ready).await
 }
 

@@ -377,9 +377,14 @@ impl Layout {
 
     /// Where the certificates of the node of that name are, if there are any.
     pub fn tls_files(&self, name: &str) -> Option<TlsFiles> {
-        let named = |path: &Path| PathBuf::from(path.display().to_string().replace(NAME, name));
+        let named = |path: &Path| path.to_str().map_or(path.into(), |path| path.replace(NAME, name).into());
         let TlsFiles { ca, cert, key } = self.tls.as_ref()?;
         Some(TlsFiles { ca: named(ca), cert: named(cert), key: named(key) })
+    }
+
+    /// Where those of clients are.
+    pub fn client_tls_files(&self) -> Option<TlsFiles> {
+        self.tls_files(CLIENT)
     }
 
     /// With what the node of that name talks in TLS, if all do.

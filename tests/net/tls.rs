@@ -37,6 +37,7 @@ fn a_cluster_in_tls_is_for_those_who_have_its_certificates() {
     let get = ["kv", "get", "a", "--entry", &entry];
     // A client elsewhere has a copy of three files.
     let ours = files("data/tls/ca.pem", "data/tls/client");
+    assert!(place.file("up").contains(&format!(" with {}\n", ours.join(" "))), "{}", place.file("up"));
     assert_eq!(place.ok(&with(&get, &ours)), "1\n");
     assert_eq!(place.ok(&with(&["cluster", "status", "--entry", &entry], &ours)).lines().count(), 5);
     // Somebody who has begun a cluster of the same number has an authority that calls itself the same.

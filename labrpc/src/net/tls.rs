@@ -5,7 +5,8 @@
 //!
 //! The authority says who belongs here. Which node it is a certificate says with a DNS name ([`certificate_name`]), as in
 //! `node-101.cluster-7.shardlab`: no node can pose as another one, no client as a node, and no node of a cluster as one of another
-//! cluster. Nothing in it is of a machine: a node that moves keeps its certificate. Clients need no name.
+//! cluster. Nothing in it is of a machine: a node that moves keeps its certificate. Clients need no name. (A certificate for `*.cluster-7.shardlab` is
+//! of all nodes of the cluster, and so whoever has it can be any.)
 //!
 //! Inside of it goes the [handshake](super::handshake), which asks whether the certificate is of the node that somebody says it is.
 //!
@@ -24,7 +25,7 @@ use rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVeri
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::TLS13;
 use rustls::{AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore};
-use rustls::{ServerConfig, SignatureScheme};
+use rustls::{PeerIncompatible, ServerConfig, SignatureScheme};
 use std::fmt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -370,6 +371,9 @@ pub(super) fn explain(error: &rustls::Error) -> HandshakeError {
             | Alert::UnsupportedCertificate => HandshakeError::Refused(format!("it says {alert:?}")),
             alert => HandshakeError::OtherTls(format!("it says {alert:?}")),
         },
+        rustls::Error::PeerIncompatible(PeerIncompatible::SupportedVersionsExtensionRequired) => {
+            HandshakeError::OtherTls("it knows no TLS 1.3".into())
+        }
         other => HandshakeError::OtherTls(other.to_string()),
     }
 }

@@ -395,7 +395,7 @@ fn whoever_does_not_speak_tls_as_nodes_do_is_named() {
         (b"SSH-2.0-OpenSSH_9.7\r\n", "does not speak the protocol of nodes"),
         (&[0; 100], "does not speak the protocol of nodes"),
         (b"\x16 and then nothing that makes sense", "does not speak TLS as this node does: "),
-        (&old, "does not speak TLS as this node does: "),
+        (&old, "does not speak TLS as this node does: it knows no TLS 1.3"),
     ];
     for (words, told) in first_words {
         run(|logs| async move {
@@ -517,5 +517,8 @@ fn a_host_whose_certificate_nobody_would_take_does_not_start() {
             assert!(why.starts_with(&format!("{}: {told}", files.cert.display())), "{why}");
         }
         assert!(Host::start(Config { tls: load(&client), ..Config::new(CLIENT, CLUSTER) }).is_ok());
+        let of_all = |cluster: u64| authority.sign(&[format!("*.cluster-{cluster}.shardlab")], |_| {});
+        assert!(Host::start(in_tls(S1, &of_all(CLUSTER))).is_ok());
+        assert!(Host::start(in_tls(S1, &of_all(CLUSTER + 1))).is_err());
     });
 }
