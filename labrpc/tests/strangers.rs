@@ -154,7 +154,7 @@ fn a_large_message_over_a_slow_line_arrives() {
         let limits = Limits { stalled: Duration::from_secs(1), ..Limits::default() };
         let served = Served::start(logs, limits).await;
         let mut slow = handshake_by_hand(served.address).await;
-        let body = vec![7; 6 * 96 << 10];
+        let body = vec![7; 6 * (96 << 10)];
         let mut frame = Vec::new();
         // A one-way message, and so of no call.
         let head = [&[0u8][..], &0u64.to_le_bytes(), &PING.hash().to_le_bytes()].concat();

@@ -388,8 +388,10 @@ fn those_with_tls_and_those_without_name_each_other() {
 
 #[test]
 fn whoever_does_not_speak_tls_as_nodes_do_is_named() {
-    let old: Vec<u8> =
-        [&[0x16, 3, 1, 0, 45, 1, 0, 0, 41, 3, 3][..], &[7; 32], &[0, 0, 2, 0xc0, 0x2f, 1, 0]].concat();
+    // Of TLS 1.2: a random number, one suite, no compression, and one algorithm for signatures.
+    let head = [0x16, 3, 1, 0, 55, 1, 0, 0, 51, 3, 3];
+    let rest = [0, 0, 2, 0xc0, 0x2f, 1, 0, 0, 8, 0, 13, 0, 4, 0, 2, 4, 3];
+    let old = [&head[..], &[7; 32], &rest].concat();
     let first_words: [(&[u8], &str); 5] = [
         (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "speaks HTTP"),
         (b"SSH-2.0-OpenSSH_9.7\r\n", "does not speak the protocol of nodes"),
