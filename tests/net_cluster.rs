@@ -1,6 +1,8 @@
 //! Clusters of processes on real sockets and files: the tour of the README, what is refused and how, and what must survive.
 
 mod net;
+#[path = "net/tls.rs"]
+mod tls;
 
 use net::{Place, free_port, text, until};
 use shardlab::client::{Client, Options};

@@ -27,13 +27,13 @@ fn identity(node: u32, boot: u32, has_secret: bool) -> Identity {
 
 fn dialler(us: &Identity, wanted: NodeId, nonce: [u8; 32], heard: &[u8]) -> End {
     let mut stream = tokio::io::join(heard, Vec::new());
-    let found = dial(&mut stream, us, wanted, nonce).now_or_never().expect("a slice lets nobody wait");
+    let found = dial(&mut stream, us, wanted, None, nonce).now_or_never().expect("a slice lets nobody wait");
     (stream.into_inner().1, found)
 }
 
 fn acceptor(us: &Identity, nonce: [u8; 32], heard: &[u8]) -> End {
     let mut stream = tokio::io::join(heard, Vec::new());
-    let found = answer(&mut stream, us, nonce).now_or_never().expect("a slice lets nobody wait");
+    let found = answer(&mut stream, us, None, nonce).now_or_never().expect("a slice lets nobody wait");
     (stream.into_inner().1, found)
 }
 
@@ -111,7 +111,8 @@ fn a_dialler_is_not_deceived(us: &Identity, wanted: NodeId, nonce: [u8; 32], hea
 
 fn who_asks_is_answered_or_not(heard: &[u8]) {
     let mut stream = tokio::io::join(heard, Vec::new());
-    let (found, cost) = cost_of(|| inquire(&mut stream, [9; 32]).now_or_never().expect("a slice lets nobody wait"));
+    let (found, cost) =
+        cost_of(|| inquire(&mut stream, None, [9; 32]).now_or_never().expect("a slice lets nobody wait"));
     let asked = stream.into_inner().1;
     is_bounded(&asked, cost);
     if let Ok(resident) = found {

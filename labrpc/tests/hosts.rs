@@ -2,8 +2,10 @@
 
 #![cfg(feature = "net")]
 
+mod certificates;
 mod logs;
 mod machine;
+mod tls;
 
 use labrpc::net::{Config, Host, Limits, QueueLimit, Resident, Secret, StartError, who_is};
 use labrpc::persister::{Persister, Refused};
@@ -317,16 +319,16 @@ fn whoever_has_an_address_and_nothing_else_may_ask_who_is_there() {
         let secret = Some(Secret::new("sixteen bytes and more"));
         let host = Host::start(Config { secret, ..config(S1) }).unwrap();
         let address = host.local_addr().unwrap().to_string();
-        let resident = who_is(&address, Duration::from_secs(10)).await.unwrap();
+        let resident = who_is(&address, None, Duration::from_secs(10)).await.unwrap();
         assert_eq!(resident, Resident { cluster: 7, node: S1, boot: 1, has_secret: true });
         until(&host.env(), "the host knows that it was only a question", || logs.has("asked who is here")).await;
         assert_eq!((host.counters().turned_away, logs.count("WARN")), (0, 0), "nobody did anything wrong");
         let nobody = TcpListener::bind(localhost()).await.unwrap();
         let address = nobody.local_addr().unwrap().to_string();
-        let why = who_is(&address, Duration::from_millis(50)).await.unwrap_err().to_string();
+        let why = who_is(&address, None, Duration::from_millis(50)).await.unwrap_err().to_string();
         assert_eq!(why, format!("{address} did not finish the handshake within 50ms"));
         drop(nobody);
-        let why = who_is(&address, Duration::from_secs(10)).await.unwrap_err().to_string();
+        let why = who_is(&address, None, Duration::from_secs(10)).await.unwrap_err().to_string();
         assert!(why.starts_with(&format!("{address} cannot be reached")), "{why}");
     });
 }

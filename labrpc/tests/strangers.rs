@@ -2,11 +2,13 @@
 
 #![cfg(feature = "net")]
 
+mod certificates;
 #[path = "../../fuzz/src/gauge.rs"]
 mod gauge;
 mod logs;
 mod machine;
 
+use certificates::{Authority, load};
 use futures::future::{Either, select};
 use labrpc::net::{Config, Host, Limits};
 use labrpc::{Env, NodeId, Time};
@@ -20,6 +22,8 @@ use tokio::net::TcpStream;
 
 /// What the documentation of the module promises for a connection whose ends do not know each other.
 const STRANGER: usize = 8 << 10;
+/// The same where nodes talk in TLS, if it has begun with that.
+const STRANGER_IN_TLS: usize = 80 << 10;
 /// A header that announces a gigabyte.
 const GIGABYTE: [u8; 12] = *b"SL\x01\x00\x01\x02\x03\x04\x00\x00\x00\x40";
 
@@ -150,7 +154,7 @@ fn a_large_message_over_a_slow_line_arrives() {
         let limits = Limits { stalled: Duration::from_secs(1), ..Limits::default() };
         let served = Served::start(logs, limits).await;
         let mut slow = handshake_by_hand(served.address).await;
-        let body = vec![7; (6 * 96) << 10];
+        let body = vec![7; 6 * (96 << 10)];
         let mut frame = Vec::new();
         // A one-way message, and so of no call.
         let head = [&[0u8][..], &0u64.to_le_bytes(), &PING.hash().to_le_bytes()].concat();
@@ -164,6 +168,51 @@ fn a_large_message_over_a_slow_line_arrives() {
         served.env.sleep(Duration::from_millis(1_200)).await;
         assert_eq!(served.logs.count("is cut off"), 0);
     });
+}
+
+/// How somebody begins with TLS who announces the longest handshake that there is, and says so much of it.
+fn endless_handshake(bytes: usize) -> Vec<u8> {
+    let mut said = vec![1, 0, 0xff, 0xfb];
+    said.resize(bytes, 7);
+    let records = said.chunks(16 << 10);
+    records.flat_map(|part| [&[0x16, 3, 1][..], &(part.len() as u16).to_be_bytes(), part].concat()).collect()
+}
+
+/// Some say nothing, others as much of TLS as is taken before a node has heard who they are.
+#[test]
+fn strangers_where_nodes_talk_in_tls_cost_what_is_stated() {
+    const SEATS: usize = 60;
+    for (said, most) in [(Vec::new(), STRANGER), (endless_handshake(65_000), STRANGER_IN_TLS)] {
+        let said_each = said.len();
+        run(|logs| async move {
+            let authority = Authority::new("the authority");
+            let with = |node| Config { tls: load(&authority.of_node(node)), ..config(node) };
+            let limits = Limits { connections: SEATS, handshake: Duration::from_secs(600), ..Limits::default() };
+            let (one, two) = pair(Config { limits, ..with(S1) }, with(S2));
+            assert!(can_talk(&two, &one).await);
+            let (address, before) = (one.local_addr().unwrap(), gauge::held());
+            let (go, wait) = std::sync::mpsc::channel::<()>();
+            let crowd = std::thread::spawn(move || {
+                let come = |_| {
+                    let mut stream = std::net::TcpStream::connect(address).unwrap();
+                    let _ = std::io::Write::write_all(&mut stream, &said);
+                    stream
+                };
+                let all: Vec<_> = (0..SEATS + 20).map(come).collect();
+                let _ = wait.recv();
+                drop(all);
+            });
+            until(&one.env(), "those without a seat are sent away", || one.counters().turned_away >= 21).await;
+            let cost = || usize::try_from(gauge::held() - before).unwrap_or(0);
+            until(&one.env(), "what they have said is held", || cost() >= SEATS * said_each).await;
+            let cost = cost();
+            assert!(cost > 0 && cost <= SEATS * most, "{cost} bytes for {SEATS} strangers");
+            assert!(can_talk(&two, &one).await, "while they are there");
+            drop(go);
+            crowd.join().unwrap();
+            assert_eq!(two.counters().peers[&S1].connections, 1, "{logs:?}");
+        });
+    }
 }
 
 /// A thousand who say nothing. Each is counted, few are named, all together cost what the documentation says, and whoever was there

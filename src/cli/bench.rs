@@ -1,5 +1,6 @@
 //! `shardlab bench`: much at a time on the store of a cluster, and how long it takes.
 
+use super::tls::Certificates;
 use super::where_to::Where;
 use super::{Ending, Outcome, asked_to_end, show, span};
 use clap::{Parser, ValueEnum};
@@ -75,6 +76,8 @@ pub struct Args {
     /// The file with the secret that the cluster's nodes share.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    certificates: Certificates,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -104,7 +107,8 @@ async fn carry_out(args: Args) -> Outcome {
     // Found out before, and not when all is over.
     let json = args.json.as_deref().map(create).transpose()?;
     let history = args.history.as_deref().map(create).transpose()?;
-    let at = Where { dir: args.dir, entry: args.entry, secret_file: args.secret_file, timeout: args.timeout };
+    let Args { dir, entry, secret_file, certificates, timeout, .. } = args;
+    let at = Where { dir, entry, secret_file, certificates, timeout };
     let stop = asked_to_end().map_err(Ending::no)?;
     let (client, _) = at.connect().await?;
     let span = humantime::format_duration(settings.span);

@@ -5,7 +5,7 @@ use super::where_to::{Local, Where};
 use super::{Ending, Outcome, block_on, show, up};
 use clap::{Parser, Subcommand};
 use shardlab::client::Client;
-use shardlab::cluster::{Layout, Member, Part, details, processes, table};
+use shardlab::cluster::{Authority, Layout, Member, Part, details, processes, table};
 use shardlab::shardmaster::{GroupId, ShardId};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -262,7 +262,7 @@ fn set_up(local: &mut Local, args: &Join) -> Outcome {
     let dir = local.file.parent().unwrap_or(Path::new("")).to_path_buf();
     let usual = local.layout.of(Part::Controller).count() as u32;
     let names = names_of(args.group, args.replicas.unwrap_or(usual));
-    add_nodes(&mut local.layout, &dir, &names)?;
+    add_nodes(&mut local.layout, &dir, &names, false)?;
     local.save()
 }
 
@@ -271,11 +271,16 @@ pub fn names_of(group: GroupId, replicas: u32) -> Vec<String> {
     (1..=replicas).map(|nth| format!("g{}-{nth}", group.0)).collect()
 }
 
-/// Adds nodes with these names, on free ports of this machine.
-pub fn add_nodes(layout: &mut Layout, dir: &Path, names: &[String]) -> Outcome {
+/// Adds nodes with these names, on free ports of this machine; with certificates, if the others have some. `join`: their part is
+/// there already.
+pub fn add_nodes(layout: &mut Layout, dir: &Path, names: &[String], join: bool) -> Outcome {
+    let authority = Authority::of(layout).map_err(Ending::no)?;
     let ports = processes::free_ports(names.len()).map_err(Ending::no)?;
     for (name, port) in names.iter().zip(ports) {
-        layout.add_named(name, &format!("127.0.0.1:{port}"), dir.join(name)).map_err(Ending::usage)?;
+        layout.add_named(name, &format!("127.0.0.1:{port}"), dir.join(name), join).map_err(Ending::usage)?;
+        if let (Some(authority), Some(member)) = (&authority, layout.named(name)) {
+            authority.sign_node(layout, member).map_err(Ending::no)?;
+        }
     }
     Ok(())
 }

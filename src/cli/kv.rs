@@ -1,5 +1,6 @@
 //! `shardlab kv`: one operation on the store of a cluster, or a shell for many. Keys and values are text.
 
+use super::tls::Certificates;
 use super::where_to::Where;
 use super::{Ending, Outcome, block_on, shell, show, span};
 use bytes::Bytes;
@@ -26,6 +27,8 @@ pub struct Args {
     /// The file with the secret that the cluster's nodes share.
     #[arg(long, global = true, value_name = "FILE")]
     secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    certificates: Certificates,
 }
 
 #[derive(Subcommand)]
@@ -102,8 +105,8 @@ struct Expected {
 }
 
 pub fn kv(args: Args) -> Outcome {
-    let Args { command, entry, dir, timeout, secret_file } = args;
-    let at = Where { dir, entry, secret_file, timeout };
+    let Args { command, entry, dir, timeout, secret_file, certificates } = args;
+    let at = Where { dir, entry, secret_file, certificates, timeout };
     block_on(async {
         let (client, _) = at.connect().await?;
         match command {

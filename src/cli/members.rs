@@ -1,12 +1,12 @@
 //! `shardlab cluster members` and `cluster replace`: which servers make up a part of the cluster.
 
-use super::cluster::{PATIENCE, await_known, stop_all};
+use super::cluster::{PATIENCE, add_nodes, await_known, stop_all};
 use super::where_to::{Local, Where};
 use super::{Ending, Outcome, show};
 use clap::Parser;
 use labrpc::NodeId;
 use shardlab::client::Client;
-use shardlab::cluster::{Member, Members, Part, Status, processes};
+use shardlab::cluster::{Member, Members, Part, Status};
 use shardlab::shardmaster::GroupId;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -111,9 +111,8 @@ async fn retire(local: &mut Local, client: &Client, old: &Member, words: String,
 /// Sets up one more server of a part, on a free port of this machine. Its name.
 fn set_up(local: &mut Local, part: Part) -> Result<String, Ending> {
     let name = local.layout.next_name(part);
-    let dir = local.file.parent().unwrap_or(Path::new("")).join(&name);
-    let port = processes::free_ports(1).map_err(Ending::no)?[0];
-    local.layout.add_joining(&name, &format!("127.0.0.1:{port}"), dir).map_err(Ending::usage)?;
+    let dir = local.file.parent().unwrap_or(Path::new("")).to_path_buf();
+    add_nodes(&mut local.layout, &dir, std::slice::from_ref(&name), true)?;
     local.save()?;
     Ok(name)
 }

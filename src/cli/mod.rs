@@ -9,6 +9,7 @@ mod kv;
 mod members;
 mod node;
 mod shell;
+mod tls;
 mod up;
 mod where_to;
 

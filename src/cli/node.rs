@@ -1,5 +1,6 @@
 //! `shardlab node`: one node, in this process.
 
+use super::tls::Certificates;
 use super::{Ending, Outcome, asked_to_end};
 use clap::{Parser, Subcommand, ValueEnum};
 use shardlab::cluster::{Layout, LayoutError, node};
@@ -44,9 +45,15 @@ struct Start {
     /// A node of the cluster, as in g1-2=10.0.0.1:7102; m1, m2, ... are the controller. Once for each node, this one included.
     #[arg(long = "node", conflicts_with = "config", value_name = "NAME=ADDRESS")]
     nodes: Vec<String>,
+    /// The same for a node whose part of the cluster was there before it: it is a member when it has been added.
+    #[arg(long = "joins", conflicts_with = "config", value_name = "NAME=ADDRESS")]
+    joining: Vec<String>,
     /// The file with the secret that all nodes share.
     #[arg(long, conflicts_with = "config", value_name = "FILE")]
     secret_file: Option<PathBuf>,
+    // They count more than those in the file.
+    #[command(flatten)]
+    certificates: Certificates,
     /// How the log is written, to standard error.
     #[arg(long, value_enum, default_value = "text")]
     log_format: Format,
@@ -67,7 +74,8 @@ enum Format {
 
 pub fn node(args: Args) -> Outcome {
     let Command::Start(start) = args.command;
-    let layout = start.layout().map_err(Ending::usage)?;
+    let mut layout = start.layout().map_err(Ending::usage)?;
+    layout.tls = start.certificates.files()?.or(layout.tls);
     let name = start.name.clone().or(layout.me.clone());
     let name = name.ok_or_else(|| Ending::usage("which node? Say it with --name, or with `me` in the file"))?;
     if layout.named(&name).is_none() {
@@ -103,10 +111,13 @@ impl Start {
             .ok_or_else(|| wrong("--dir is missing: where does the node keep its data?".into()))?;
         let secret_file = self.secret_file.clone();
         let mut layout = Layout { shards: self.shards, secret_file, ..Layout::new(cluster) };
-        for node in &self.nodes {
-            let (name, address) =
-                node.split_once('=').ok_or_else(|| wrong(format!("--node is `{node}`: write NAME=ADDRESS")))?;
-            layout.add_named(name, address, dir.clone()).map_err(wrong)?;
+        for (option, nodes, joins) in [("--node", &self.nodes, false), ("--joins", &self.joining, true)] {
+            for node in nodes {
+                let (name, address) = node
+                    .split_once('=')
+                    .ok_or_else(|| wrong(format!("{option} is `{node}`: write NAME=ADDRESS")))?;
+                layout.add_named(name, address, dir.clone(), joins).map_err(wrong)?;
+            }
         }
         layout.checked("the command line")
     }

@@ -7,7 +7,7 @@ use clap::Parser;
 use futures::future::{Either, select};
 use rustix::fs::{FlockOperation, flock};
 use shardlab::client::Client;
-use shardlab::cluster::{Entry, Layout, Member, Part, Status, table};
+use shardlab::cluster::{Authority, Entry, Layout, Member, Part, Status, TlsFiles, table};
 use shardlab::shardmaster::{ConfigNum, GroupId};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -42,6 +42,9 @@ pub struct Args {
     /// The file with a secret that all nodes share.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
+    /// Let all talk in TLS: makes an authority, and certificates for the nodes and for those who ask them, in the directory `tls` there.
+    #[arg(long)]
+    tls: bool,
 }
 
 pub async fn up(args: Args) -> Outcome {
@@ -100,9 +103,13 @@ fn begin(args: &Args, file: &Path) -> Result<Layout, Ending> {
     layout.shards = args.shards.unwrap_or(layout.shards);
     layout.secret_file = args.secret_file.as_deref().map(std::path::absolute).transpose().map_err(Ending::no)?;
     layout.secret().map_err(Ending::usage)?;
+    if args.tls {
+        // The directory of a cluster may be moved, and what the layout names is seen from there.
+        Authority::begin(&mut layout, &args.dir.join("tls")).map_err(Ending::no)?;
+    }
     let mut names: Vec<String> = (1..=replicas).map(|nth| format!("m{nth}")).collect();
     names.extend((1..=groups).flat_map(|group| names_of(GroupId(group.into()), replicas)));
-    add_nodes(&mut layout, &args.dir, &names)?;
+    add_nodes(&mut layout, &args.dir, &names, false)?;
     let layout = layout.checked("the command line").map_err(Ending::usage)?;
     layout.save(file).map_err(|why| Ending::no(format!("cannot write {}: {why}", file.display())))?;
     Ok(layout)
@@ -111,6 +118,12 @@ fn begin(args: &Args, file: &Path) -> Result<Layout, Ending> {
 /// Takes up a cluster that is there, which must be as it was asked for.
 fn take_up(args: &Args, file: &Path) -> Result<Layout, Ending> {
     let layout = Layout::load(file).map_err(Ending::usage)?;
+    if args.tls && layout.tls.is_none() {
+        let dir = args.dir.display();
+        return Err(Ending::usage(format!(
+            "the cluster in {dir} was begun without --tls: leave it out, or take another --dir"
+        )));
+    }
     let replicas = layout.of(Part::Controller).count() as u32;
     let there = [
         ("groups", args.groups, layout.groups().len() as u32),
@@ -160,8 +173,12 @@ async fn run(local: &Local, children: &mut BTreeMap<String, Child>) -> Outcome {
         }
     }
     let entry = local.layout.nodes.values().next().expect("a layout has a controller");
-    let ready =
-        format!("cluster {} is up: --dir {} or --entry {}\n", client.cluster(), dir_of(local), entry.address);
+    let with = local.layout.client_tls_files().map_or(String::new(), |TlsFiles { ca, cert, key }| {
+        let [ca, cert, key] = [ca, cert, key].map(|path| path.display().to_string());
+        format!(" with --ca-file {ca} --cert-file {cert} --key-file {key}")
+    });
+    let (cluster, dir) = (client.cluster(), dir_of(local));
+    let ready = format!("cluster {cluster} is up: --dir {dir} or --entry {}{with}\n", entry.address);
     watch(&client, children, &ready).await
 }
 

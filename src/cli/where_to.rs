@@ -1,6 +1,7 @@
 //! Which cluster is meant: by its directory on this machine, or by one of its nodes.
 
 use super::cluster::{LOOK, PATIENCE};
+use super::tls::Certificates;
 use super::{Ending, span};
 use clap::Args;
 use shardlab::client::{Client, Options};
@@ -24,6 +25,8 @@ pub struct Where {
     /// The file with the secret that the cluster's nodes share; with `--dir` it is known.
     #[arg(long, value_name = "FILE", requires = "entry")]
     pub secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub certificates: Certificates,
     /// How long it may take, all in all.
     #[arg(long, value_parser = span, default_value = "30s")]
     pub timeout: Duration,
@@ -46,6 +49,9 @@ impl Where {
         let mut options = Options { deadline: self.timeout, ..Options::default() };
         if let Some(file) = &self.secret_file {
             options = options.with_secret_file(file).map_err(Ending::usage)?;
+        }
+        if let Some(files) = self.certificates.files()? {
+            options = options.with_tls_files(&files).map_err(Ending::usage)?;
         }
         if self.entry.is_empty() {
             return Err(Ending::usage("which cluster? Say --dir DIR, or --entry HOST:PORT"));
@@ -72,6 +78,11 @@ impl Where {
                 "there is no cluster in {}: begin one with `cluster up`",
                 dir.display()
             )));
+        }
+        if self.certificates.files()?.is_some() {
+            return Err(Ending::usage(
+                "with --dir the certificates are those that its layout names: leave them out",
+            ));
         }
         Ok(Local { layout: Layout::load(&file).map_err(Ending::usage)?, file })
     }
@@ -102,7 +113,8 @@ impl Local {
             return Err(Ending::unknown("no node of the cluster runs: start it with `cluster up`"));
         }
         let secret = self.layout.secret().map_err(Ending::usage)?;
-        Ok(Client::connect(&entries, Options { deadline, secret }).await?)
+        let tls = self.layout.client_tls().map_err(Ending::usage)?;
+        Ok(Client::connect(&entries, Options { deadline, secret, tls }).await?)
     }
 
     /// The node of that name, or at that address; `g1-leader` and `m-leader` are whoever leads group 1 or the controller.
@@ -159,9 +171,10 @@ impl Local {
         mut child: Option<&mut std::process::Child>,
         deadline: Instant,
     ) -> Result<(), Ending> {
+        let tls = self.layout.client_tls().map_err(Ending::usage)?;
         loop {
             let name = &member.name;
-            if labrpc::net::who_is(&member.address, Duration::from_secs(1))
+            if labrpc::net::who_is(&member.address, tls.as_ref(), Duration::from_secs(1))
                 .await
                 .is_ok_and(|it| it.node == member.id)
                 && processes::running(member).map_err(Ending::no)?.is_some()

@@ -6,9 +6,9 @@
 //! whatever order become the same.
 
 use super::desk::{self, Answer, Ask};
-use super::layout::{FIRST_CLIENT, Gone, Layout, Member, Part};
+use super::layout::{Gone, Layout, Member, Part};
 use crate::shardmaster::GroupId;
-use labrpc::net::Host;
+use labrpc::net::{FIRST_CLIENT, Host};
 use labrpc::{Env, NodeId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

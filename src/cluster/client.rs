@@ -22,14 +22,14 @@
 
 use super::book::{Book, Entry};
 use super::desk::{self, Answer, Ask, Step};
-use super::layout::{FIRST_CLIENT, Layout, LayoutError, Part, read_secret};
+use super::layout::{Layout, LayoutError, Part, read_secret, read_tls};
 use super::status::Status;
 use crate::kvraft::{self, Expect};
 use crate::rsm::{Failure, Patience, TooLarge};
 use crate::shardkv;
 use crate::shardmaster::{self, ConfigNum, GroupId, Refusal, ShardConfig, ShardId};
 use bytes::Bytes;
-use labrpc::net::{Config, Host, Secret, StartError, who_is};
+use labrpc::net::{Config, FIRST_CLIENT, Host, Secret, StartError, Tls, TlsFiles, who_is};
 use labrpc::{Env, NodeId};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -51,11 +51,13 @@ pub struct Options {
     pub deadline: Duration,
     /// What all nodes of the cluster know, if they share a secret.
     pub secret: Option<Secret>,
+    /// With what to talk in TLS, if the cluster does.
+    pub tls: Option<Tls>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { deadline: Patience::default().deadline, secret: None }
+        Options { deadline: Patience::default().deadline, secret: None, tls: None }
     }
 }
 
@@ -66,6 +68,14 @@ impl Options {
     /// [`LayoutError`]: it cannot be read, or is too short.
     pub fn with_secret_file(self, path: &Path) -> Result<Options, LayoutError> {
         Ok(Options { secret: Some(read_secret(path)?), ..self })
+    }
+
+    /// The same, in TLS with the certificates in these files. Any will do that the authority of the cluster has signed for clients.
+    ///
+    /// # Errors
+    /// [`LayoutError`]: one cannot be read, or not be used.
+    pub fn with_tls_files(self, files: &TlsFiles) -> Result<Options, LayoutError> {
+        Ok(Options { tls: Some(read_tls(files)?), ..self })
     }
 }
 
@@ -160,7 +170,7 @@ impl Client {
     /// Finds the cluster of this node. Inside: why that node is of no use.
     async fn enter(entry: &str, options: &Options) -> Result<Result<Client, String>, Error> {
         let patience = INTRODUCTION.min(options.deadline);
-        let resident = match who_is(entry, patience).await {
+        let resident = match who_is(entry, options.tls.as_ref(), patience).await {
             Ok(resident) => resident,
             Err(why) => return Ok(Err(why.to_string())),
         };
@@ -172,6 +182,7 @@ impl Client {
         let host = Arc::new(Host::start(Config {
             peers: [(resident.node, entry.to_string())].into(),
             secret: options.secret.clone(),
+            tls: options.tls.clone(),
             ..Config::new(NodeId(draw_id()), resident.cluster)
         })?);
         let env = host.env();

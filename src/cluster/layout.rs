@@ -6,6 +6,11 @@
 //! secret_file = "secret"         # optional: what all nodes know and nobody else
 //! me = "g1-1"                    # optional: which node `node start` starts
 //!
+//! [tls]                          # optional: all connections are in TLS, and both ends show a certificate
+//! ca_file = "tls/ca.pem"         # that of the authority that signs them
+//! cert_file = "tls/{name}.pem"   # this side's own: {name} is the name of the node, and `client` for clients
+//! key_file = "tls/{name}.key"
+//!
 //! [[node]]
 //! name = "m1"                    # the first server of the controller
 //! address = "10.0.0.1:7001"      # where it is reached
@@ -34,11 +39,14 @@
 //! The servers of a part that neither join nor have joined are its *founders*: with them its log begins. Each node remembers
 //! them from its first start on.
 //!
+//! The certificate of a node has a DNS name that says which node of which cluster it is: [`labrpc::net::certificate_name`].
+//!
 //! Every mistake is one line, which names file and field and says what to do.
 
+use super::authority::{CLIENT, NAME};
 use crate::shardmaster::{GroupId, MAX_SHARDS};
 use labrpc::NodeId;
-use labrpc::net::Secret;
+use labrpc::net::{FIRST_CLIENT, Secret, Tls, TlsError, TlsFiles};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -46,8 +54,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Ids from here on are those of clients, which draw them.
-pub(super) const FIRST_CLIENT: u32 = 1 << 31;
 /// Groups have their ids from this many times their number on, unless the layout says otherwise.
 const IDS_A_GROUP: u64 = 100;
 /// Most shards, and how many there are unless the layout says otherwise.
@@ -138,6 +144,8 @@ pub struct Layout {
     pub shards: u32,
     /// Where the shared secret is, if there is one.
     pub secret_file: Option<PathBuf>,
+    /// Where certificates are, if all talk in TLS. `{name}` in a path stands for the name of a node, and for `client`.
+    pub tls: Option<TlsFiles>,
     /// Which node is to be started from this file.
     pub me: Option<String>,
     /// The nodes.
@@ -166,10 +174,21 @@ struct File {
     secret_file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     me: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<Table>,
     #[serde(default)]
     node: Vec<Line>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     gone: Vec<GoneLine>,
+}
+
+/// Certificates.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    ca_file: String,
+    cert_file: String,
+    key_file: String,
 }
 
 const fn usual_shards() -> u32 {
@@ -218,6 +237,7 @@ impl Layout {
             cluster,
             shards: SHARDS,
             secret_file: None,
+            tls: None,
             me: None,
             nodes: BTreeMap::new(),
             gone: BTreeMap::new(),
@@ -246,9 +266,14 @@ impl Layout {
             let what = error.message().trim().replace('\n', ", ");
             format!("{line}{what}. `docs/architecture.md` shows what such a file looks like")
         })?;
-        let File { cluster, shards, secret_file, me, node, gone } = file;
+        let File { cluster, shards, secret_file, me, tls, node, gone } = file;
         let secret_file = secret_file.map(|file| base.join(file));
-        let mut layout = Layout { cluster, shards, secret_file, me, nodes: BTreeMap::new(), gone: BTreeMap::new() };
+        let tls = tls.map(|Table { ca_file, cert_file, key_file }| TlsFiles {
+            ca: base.join(ca_file),
+            cert: base.join(cert_file),
+            key: base.join(key_file),
+        });
+        let mut layout = Layout { shards, secret_file, tls, me, ..Layout::new(cluster) };
         for GoneLine { name, part, id, joined } in gone {
             let (part, id) = who(&name, part, id)?;
             layout.gone.insert(id, Gone { name, part, joined });
@@ -262,23 +287,11 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Adds a node of which only name and address are known: the name says what it is for.
+    /// Adds a node of which only name and address are known: the name says what it is for. `joins`: its part was there before it.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn add_named(&mut self, name: &str, address: &str, dir: PathBuf) -> Result<(), String> {
-        self.add_with_name(name, address, dir, false)
-    }
-
-    /// The same for one that joins a part that is there.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn add_joining(&mut self, name: &str, address: &str, dir: PathBuf) -> Result<(), String> {
-        self.add_with_name(name, address, dir, true)
-    }
-
-    fn add_with_name(&mut self, name: &str, address: &str, dir: PathBuf, joins: bool) -> Result<(), String> {
+    pub fn add_named(&mut self, name: &str, address: &str, dir: PathBuf, joins: bool) -> Result<(), String> {
         let (part, id) = named(name).ok_or_else(|| {
             format!(
                 "node `{name}`: the name does not say what it is for: call it, say, m1 or g2-3, or write a file"
@@ -391,6 +404,11 @@ impl Layout {
             shards: self.shards,
             secret_file: self.secret_file.as_deref().map(relative),
             me: self.me.clone(),
+            tls: self.tls.as_ref().map(|files| Table {
+                ca_file: relative(&files.ca),
+                cert_file: relative(&files.cert),
+                key_file: relative(&files.key),
+            }),
             node: self.nodes.values().map(line).collect(),
             gone: self.gone.iter().map(gone).collect(),
         };
@@ -463,6 +481,39 @@ impl Layout {
     pub fn secret(&self) -> Result<Option<Secret>, LayoutError> {
         self.secret_file.as_deref().map(read_secret).transpose()
     }
+
+    /// Where the certificates of the node of that name are, if there are any.
+    pub fn tls_files(&self, name: &str) -> Option<TlsFiles> {
+        let named = |path: &Path| path.to_str().map_or(path.into(), |path| path.replace(NAME, name).into());
+        let TlsFiles { ca, cert, key } = self.tls.as_ref()?;
+        Some(TlsFiles { ca: named(ca), cert: named(cert), key: named(key) })
+    }
+
+    /// Where those of clients are.
+    pub fn client_tls_files(&self) -> Option<TlsFiles> {
+        self.tls_files(CLIENT)
+    }
+
+    /// With what the node of that name talks in TLS, if all do.
+    ///
+    /// # Errors
+    /// [`LayoutError`]: a file cannot be read or used.
+    pub fn tls(&self, name: &str) -> Result<Option<Tls>, LayoutError> {
+        self.tls_files(name).as_ref().map(read_tls).transpose()
+    }
+
+    /// With what clients do.
+    ///
+    /// # Errors
+    /// As [`Layout::tls`].
+    pub fn client_tls(&self) -> Result<Option<Tls>, LayoutError> {
+        self.tls(CLIENT)
+    }
+}
+
+/// The certificates in these files.
+pub(super) fn read_tls(files: &TlsFiles) -> Result<Tls, LayoutError> {
+    Tls::load(files).map_err(|TlsError { path, what }| LayoutError { place: path.display().to_string(), what })
 }
 
 /// The secret in a file. Space around it does not count.

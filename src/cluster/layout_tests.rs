@@ -8,6 +8,11 @@ shards = 8
 secret_file = "secret"
 me = "g1-1"
 
+[tls]
+ca_file = "/etc/shardlab/ca.pem"
+cert_file = "tls/{name}.pem"
+key_file = "tls/{name}.key"
+
 [[node]]
 name = "m1"
 address = "10.0.0.1:7001"
@@ -40,6 +45,10 @@ fn names_say_what_nodes_are_for_and_the_file_may_say_otherwise() {
     assert_eq!(layout.nodes[&NodeId(101)].dir, Path::new("/data/g1-1"));
     assert_eq!(layout.secret_file.as_deref(), Some(Path::new("base/secret")));
     assert_eq!(layout.groups(), [GroupId(1)]);
+    let files = layout.tls_files("berlin").unwrap();
+    assert_eq!(files.ca, Path::new("/etc/shardlab/ca.pem"));
+    assert_eq!((&*files.cert, &*files.key), (Path::new("base/tls/berlin.pem"), Path::new("base/tls/berlin.key")));
+    assert_eq!(Layout::new(7).tls_files("berlin"), None);
 }
 
 #[test]
@@ -62,6 +71,8 @@ fn each_mistake_is_one_line_that_names_the_field_and_what_to_do() {
         ("shards = 8", "shards = 0", "`shards` is 0: give it a number"),
         ("shards = 8", "shard = 8", "line 3: unknown field `shard`, expected one of `cluster`, `shards`"),
         ("me = \"g1-1\"", "me = \"g1-9\"", "`me` is `g1-9`, and there is no node of that name"),
+        ("key_file = \"tls/{name}.key\"", "", "missing field `key_file`"),
+        ("key_file", "key", "line 10: unknown field `key`, expected one of `ca_file`, `cert_file`, `key_file`"),
         ("name = \"m1\"", "name = \"m1\"\npart = \"group 1\"", "there is no node with part = \"controller\""),
         ("part = \"group 1\"", "part = \"group 0\"", "`group 0` is no part: write \"controller\""),
         ("part = \"group 1\"", "", "node `berlin`: `part` is missing"),

@@ -4,6 +4,7 @@
 //! laboratory does, on an [`labrpc::Env`] of the machine.
 //!
 //! * [`Layout`] in `layout`: the nodes that somebody has set up, and the file that says so;
+//! * [`Authority`] in `authority`: who signs the certificates of a cluster that was begun with TLS;
 //! * [`Home`] in `home`: the directory of a node, and whether a process has it;
 //! * [`node`]: one node, from its start to its orderly end;
 //! * [`Book`] in `book`: where all nodes are to be reached, as they tell each other;
@@ -14,6 +15,7 @@
 //! * [`client`]: the client;
 //! * [`bench`]: many of its operations at once, and how long they take.
 
+mod authority;
 pub mod bench;
 mod book;
 pub mod client;
@@ -25,9 +27,11 @@ mod planted;
 pub mod processes;
 mod status;
 
+pub use authority::{Authority, AuthorityError};
 pub use book::{Book, Entry};
 pub use desk::Step;
 pub use home::{Home, HomeError, Owner};
+pub use labrpc::net::TlsFiles;
 pub use layout::{Gone, Layout, LayoutError, Member, Part};
 pub use planted::Planted;
 pub use status::{Counts, Log, Members, Status, Work, details, table};

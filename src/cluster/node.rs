@@ -82,6 +82,7 @@ pub async fn run(
         peers: layout.nodes.values().map(|other| (other.id, other.address.clone())).collect(),
         dir: Some(home.disk()),
         secret: layout.secret()?,
+        tls: layout.tls(name)?,
         ..Config::new(member.id, layout.cluster)
     })?);
     let told_to_stop = Arc::new(AtomicBool::new(false));

@@ -128,7 +128,7 @@ fn lay_out(root: &Path, names: &[String], links: Option<&Links>) -> PathBuf {
     let ports = processes::free_ports(names.len()).unwrap();
     for (name, port) in names.iter().zip(ports) {
         let address = links.map_or_else(|| format!("127.0.0.1:{port}"), |links| links.socket(name));
-        layout.add_named(name, &address, dir.join(name)).unwrap();
+        layout.add_named(name, &address, dir.join(name), false).unwrap();
     }
     let file = dir.join("cluster.toml");
     layout.save(&file).unwrap();

@@ -12,6 +12,7 @@ use super::observe::Observer;
 use super::peer::{Counts, Peer};
 use super::ration::Ration;
 use super::router::{Back, Router};
+use super::tls::Tls;
 use crate::disk::{DiskError, DiskOp};
 use crate::event::Event;
 use crate::id::{Boot, NodeId};
@@ -38,6 +39,8 @@ pub(crate) struct NetEnv {
     pub boot: Boot,
     pub limits: Limits,
     pub identity: Identity,
+    /// In which connections are wrapped, if they are.
+    pub tls: Option<Tls>,
     pub runtime: Handle,
     pub clock: Clock,
     pub router: Router,

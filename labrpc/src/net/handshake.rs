@@ -10,7 +10,9 @@
 //!
 //! Each side proves that it knows the secret over both hellos, so over both nonces, both ids and the direction: a
 //! proof can be neither repeated in another connection nor sent back to whom it came from. What follows the
-//! handshake is neither signed nor secret; for that the stream itself has to be (the handshake takes any).
+//! handshake is neither signed nor secret; for that the stream itself has to be (the handshake takes any). Where it is, in
+//! [TLS](super::tls), the certificate that the other end has shown must be of the node that it says it is; an acceptor takes those who
+//! have the id of a client for clients, whatever their certificate says.
 //!
 //! Whoever looks for nobody in particular gets the acceptor's hello, and no connection: that is how those find their way
 //! who have an address and nothing else.
@@ -22,6 +24,7 @@
 //! take is for the caller to bound; a host does, with [`Limits::handshake`](super::Limits::handshake).
 
 use super::Secret;
+use super::tls::{self, Shown, certificate_name, is_node};
 use crate::id::NodeId;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -44,8 +47,8 @@ const ANYBODY: NodeId = NodeId(0);
 const WELCOME: u8 = 0;
 const WRONG_SECRET: u8 = 1;
 
-/// How a client of TLS begins: a handshake record of whatever version.
-const TLS: &[u8] = &[0x16, 0x03];
+/// How somebody begins who speaks TLS: with a handshake or an alert, of whatever version.
+const TLS: [&[u8]; 2] = [&[0x16, 0x03], &[0x15, 0x03]];
 /// How methods and answers of HTTP begin.
 const HTTP: [&[u8]; 9] = [b"GET ", b"HEAD", b"POST", b"PUT ", b"DELE", b"OPTI", b"PATC", b"PRI ", b"HTTP"];
 
@@ -92,11 +95,37 @@ pub enum HandshakeError {
         "speaks HTTP, but this is the port on which nodes and their clients talk, and not in HTTP: use a client of the cluster"
     )]
     Http,
-    /// A client that was told to encrypt.
-    #[error(
-        "speaks TLS, but nodes and their clients talk without it: use a client of the cluster, and a tunnel if it must be encrypted"
-    )]
+    /// Only the other was given certificates.
+    #[error("speaks TLS, and this node does not: give certificates to both sides, or to neither")]
     Tls,
+    /// Only this node was given certificates.
+    #[error("does not speak TLS, and this node does: give certificates to both sides, or to neither")]
+    NoTls,
+    /// The same, most likely, from the side of whoever has dialled.
+    #[error("has hung up on TLS ({0}): give certificates to both sides, or to neither")]
+    NotInTls(io::Error),
+    /// TLS of another sort, or something else that begins like it.
+    #[error("does not speak TLS as this node does: {0}")]
+    OtherTls(String),
+    /// It is of no authority.
+    #[error("shows no certificate: give it one of the authority of this cluster")]
+    NoCertificate,
+    /// Its certificate will not do.
+    #[error("shows a certificate {0}")]
+    Unfit(String),
+    /// Its certificate is somebody else's.
+    #[error(
+        "says that it is {node}, and shows a certificate that does not say so: it must have {name} among its DNS names"
+    )]
+    Misnamed {
+        /// Who it says that it is.
+        node: NodeId,
+        /// What would be in its certificate.
+        name: String,
+    },
+    /// It finds something wrong with the certificate of this node.
+    #[error("does not take the certificate of this node: {0}")]
+    Refused(String),
     /// Somebody else altogether.
     #[error("does not speak the protocol of nodes: is this the right address?")]
     Stranger,
@@ -158,7 +187,18 @@ pub enum HandshakeError {
     Unreachable(io::Error),
     /// The stream has failed, or has ended too early.
     #[error("went away during the handshake: {0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
+}
+
+impl From<io::Error> for HandshakeError {
+    fn from(why: io::Error) -> HandshakeError {
+        match why.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(inner) => tls::explain(inner),
+            // What TLS has to say of that is not for operators.
+            None if why.kind() == io::ErrorKind::UnexpectedEof => HandshakeError::Io(why.kind().into()),
+            None => HandshakeError::Io(why),
+        }
+    }
 }
 
 struct Hello {
@@ -223,7 +263,8 @@ impl Hello {
     }
 }
 
-/// The handshake of whoever has opened the stream, to reach `wanted`. `nonce` must be new and not to be foreseen.
+/// The handshake of whoever has opened the stream, to reach `wanted`. `shown`: what the other end has, in TLS. `nonce` must be new and not
+/// to be foreseen.
 ///
 /// # Errors
 /// [`HandshakeError`].
@@ -231,18 +272,20 @@ pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     us: &Identity,
     wanted: NodeId,
+    shown: Option<&Shown>,
     nonce: [u8; 32],
 ) -> Result<Remote, HandshakeError> {
     let ours = Hello::of(us, wanted, nonce).to_bytes();
-    stream.write_all(&ours).await?;
+    say(stream, &ours).await?;
     let hello = read_answer(stream).await?;
     hello.judge(us)?;
     if hello.node != wanted {
         return Err(HandshakeError::Another { found: hello.node, wanted });
     }
+    check_name(shown, &hello)?;
     let transcript = [ours, hello.to_bytes()].concat();
     if let Some(secret) = &us.secret {
-        stream.write_all(&proof(secret, b"dialler", &transcript)).await?;
+        say(stream, &proof(secret, b"dialler", &transcript)).await?;
     }
     if stream.read_u8().await? != WELCOME {
         return Err(HandshakeError::Secret);
@@ -251,27 +294,31 @@ pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(Remote { node: hello.node, boot: hello.boot })
 }
 
-/// Asks who is at the other end, and nothing more. `nonce` must be new and not to be foreseen.
+/// Asks who is at the other end, and nothing more. `shown` and `nonce` are as in [`dial`].
 ///
 /// # Errors
 /// [`HandshakeError`].
 pub async fn inquire<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
+    shown: Option<&Shown>,
     nonce: [u8; 32],
 ) -> Result<Resident, HandshakeError> {
     let nobody = Identity { cluster: 0, node: ANYBODY, boot: 0, secret: None };
-    stream.write_all(&Hello::of(&nobody, ANYBODY, nonce).to_bytes()).await?;
-    let Hello { has_secret, cluster, node, boot, .. } = read_answer(stream).await?;
+    say(stream, &Hello::of(&nobody, ANYBODY, nonce).to_bytes()).await?;
+    let hello = read_answer(stream).await?;
+    check_name(shown, &hello)?;
+    let Hello { has_secret, cluster, node, boot, .. } = hello;
     Ok(Resident { cluster, node, boot, has_secret })
 }
 
-/// The handshake of whoever was called. `nonce` must be new and not to be foreseen.
+/// The handshake of whoever was called. `shown` and `nonce` are as in [`dial`].
 ///
 /// # Errors
 /// [`HandshakeError`].
 pub async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     us: &Identity,
+    shown: Option<&Shown>,
     nonce: [u8; 32],
 ) -> Result<Remote, HandshakeError> {
     let ours = Hello::of(us, us.node, nonce).to_bytes();
@@ -284,7 +331,7 @@ pub async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
             return Err(why);
         }
     };
-    stream.write_all(&ours).await?;
+    say(stream, &ours).await?;
     if hello.whom == ANYBODY {
         return Err(HandshakeError::Inquiry);
     }
@@ -295,36 +342,66 @@ pub async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     let transcript = [hello.to_bytes(), ours].concat();
     let checked = check_proof(stream, us, b"dialler", &transcript).await;
     if matches!(checked, Err(HandshakeError::Secret)) {
-        stream.write_all(&[WRONG_SECRET]).await?;
+        say(stream, &[WRONG_SECRET]).await?;
     }
     checked?;
+    // A client may have any certificate, a node only its own.
+    if is_node(hello.node) {
+        check_name(shown, &hello)?;
+    }
     let mut welcome = vec![WELCOME];
     if let Some(secret) = &us.secret {
         welcome.extend_from_slice(&proof(secret, b"acceptor", &transcript));
     }
-    stream.write_all(&welcome).await?;
+    say(stream, &welcome).await?;
     Ok(Remote { node: hello.node, boot: hello.boot })
 }
 
 /// Says who we are, and reads what the other still has to say: closed with bytes unread, a socket may take back what
 /// it was about to deliver.
 async fn say_and_listen<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, ours: &[u8]) -> io::Result<()> {
-    stream.write_all(ours).await?;
+    say(stream, ours).await?;
     let mut rest = Vec::new();
     stream.take(4 << 10).read_to_end(&mut rest).await.map(|_| ())
 }
 
-async fn read_hello<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Hello, HandshakeError> {
-    let mut magic = [0; MAGIC.len()];
-    stream.read_exact(&mut magic).await?;
-    if magic != MAGIC {
-        let is_http = HTTP.iter().any(|start| magic.starts_with(start));
-        return Err(match () {
-            () if is_http => HandshakeError::Http,
-            () if magic.starts_with(TLS) => HandshakeError::Tls,
-            () => HandshakeError::Stranger,
-        });
+/// Says it at once: a stream in TLS may keep what it is given for later.
+async fn say<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
+}
+
+/// Who it is that has begun without TLS where TLS is spoken.
+pub(super) async fn read_without_tls<S: AsyncRead + Unpin>(stream: &mut S) -> HandshakeError {
+    match read_magic(stream).await {
+        Ok(()) => HandshakeError::NoTls,
+        // An alert about nothing.
+        Err(HandshakeError::Tls) => HandshakeError::Stranger,
+        Err(why) => why,
     }
+}
+
+/// The first words, or whose they are instead. They may be fewer: an alert is shorter.
+async fn read_magic<S: AsyncRead + Unpin>(stream: &mut S) -> Result<(), HandshakeError> {
+    let (mut magic, mut read) = ([0; MAGIC.len()], 0);
+    while read < magic.len() {
+        match stream.read(&mut magic[read..]).await? {
+            0 => break,
+            more => read += more,
+        }
+    }
+    let begins_like = |starts: &[&[u8]]| starts.iter().any(|start| magic[..read].starts_with(start));
+    match () {
+        () if magic == MAGIC => Ok(()),
+        () if begins_like(&HTTP) => Err(HandshakeError::Http),
+        () if begins_like(&TLS) => Err(HandshakeError::Tls),
+        () if read < magic.len() => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+        () => Err(HandshakeError::Stranger),
+    }
+}
+
+async fn read_hello<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Hello, HandshakeError> {
+    read_magic(stream).await?;
     let theirs = stream.read_u16_le().await?;
     if theirs != VERSION {
         return Err(HandshakeError::Version { theirs });
@@ -338,6 +415,15 @@ async fn read_hello<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Hello, Hands
 async fn read_answer<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Hello, HandshakeError> {
     let hello = read_hello(stream).await?;
     if hello.whom == hello.node { Ok(hello) } else { Err(HandshakeError::Stranger) }
+}
+
+/// Whether the certificate that the other end has shown, if it has shown one, is of the node that it says it is.
+fn check_name(shown: Option<&Shown>, hello: &Hello) -> Result<(), HandshakeError> {
+    let Hello { cluster, node, .. } = *hello;
+    match shown.is_none_or(|shown| shown.names(cluster, node)) {
+        true => Ok(()),
+        false => Err(HandshakeError::Misnamed { node, name: certificate_name(cluster, node) }),
+    }
 }
 
 async fn check_proof<S: AsyncRead + Unpin>(

@@ -17,8 +17,8 @@ type Outcome = Result<Remote, HandshakeError>;
 /// What the dialler and the acceptor find. Each drops its end when it is done.
 fn both(dialler: Identity, wanted: u32, acceptor: Identity) -> (Outcome, Outcome) {
     let (near, far) = duplex(1_000);
-    let dial = async move { dial(&mut { near }, &dialler, NodeId(wanted), [1; 32]).await };
-    let answer = async move { answer(&mut { far }, &acceptor, [2; 32]).await };
+    let dial = async move { dial(&mut { near }, &dialler, NodeId(wanted), None, [1; 32]).await };
+    let answer = async move { answer(&mut { far }, &acceptor, None, [2; 32]).await };
     run(async { futures::join!(dial, answer) })
 }
 
@@ -69,7 +69,7 @@ fn a_dialler_believes_no_welcome_without_proof() {
     let impostor = |proof: fn(Vec<u8>) -> Vec<u8>| {
         let (near, mut far) = duplex(1_000);
         let us = identity(7, 1, secret);
-        let dial = async move { dial(&mut { near }, &us, NodeId(2), [1; 32]).await };
+        let dial = async move { dial(&mut { near }, &us, NodeId(2), None, [1; 32]).await };
         let answer = async move {
             read_hello(&mut far).await.unwrap();
             let hello = Hello::of(&identity(7, 2, secret), NodeId(2), [2; 32]).to_bytes();
@@ -100,7 +100,7 @@ fn a_proof_cannot_be_repeated() {
         let said = [hello.clone(), proof(&secret, role, &[hello.clone(), theirs].concat()).to_vec()].concat();
         run(async move {
             near.write_all(&said).await.unwrap();
-            answer(&mut { far }, &identity(7, 2, words), [nonce; 32]).await
+            answer(&mut { far }, &identity(7, 2, words), None, [nonce; 32]).await
         })
     };
     assert!(accepted(2, b"dialler").is_ok(), "the first time");
@@ -114,8 +114,9 @@ fn told(bytes: &[u8]) -> (String, Vec<u8>) {
     run(async move {
         near.write_all(bytes).await.unwrap();
         let (mut read, write) = tokio::io::split(near);
-        let answer =
-            async move { answer(&mut { far }, &identity(7, 2, None), [2; 32]).await.unwrap_err().to_string() };
+        let answer = async move {
+            answer(&mut { far }, &identity(7, 2, None), None, [2; 32]).await.unwrap_err().to_string()
+        };
         let listen = async move {
             let mut heard = Vec::new();
             close(write).await;
@@ -138,7 +139,11 @@ fn strangers_are_named_and_told_nothing() {
         assert!(heard.is_empty());
     }
     let (said, heard) = told(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
-    assert!(said.starts_with("speaks TLS, but nodes"), "{said}");
+    assert!(said.starts_with("speaks TLS, and this node does not"), "{said}");
+    assert!(heard.is_empty());
+    // All that somebody has to say who wants TLS and hears something else.
+    let (said, heard) = told(b"\x15\x03\x03\0\x02\x02\x28");
+    assert!(said.starts_with("speaks TLS, and this node does not"), "{said}");
     assert!(heard.is_empty());
     let (said, heard) = told(b"SSH-2.0-OpenSSH_9.7\r\n");
     assert!(said.starts_with("does not speak the protocol of nodes"), "{said}");

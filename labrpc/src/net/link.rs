@@ -52,8 +52,13 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite>(
                 Some(message) => message.and_then(|message| env.router.deliver(remote, side, outbox, message)),
                 None => Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()),
             };
-            if let Err(why) = delivered {
-                return why;
+            match delivered {
+                Ok(()) => {}
+                // What TLS has to say of that is not for operators.
+                Err(WireError::Io(why)) if why.kind() == io::ErrorKind::UnexpectedEof => {
+                    return io::Error::from(why.kind()).into();
+                }
+                Err(why) => return why,
             }
         }
     });

@@ -6,6 +6,7 @@ use super::frame::WireError;
 use super::handshake::{self, HandshakeError, Remote};
 use super::link::{self, Side};
 use super::router::Outbox;
+use super::tls::{self, Stream};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -46,9 +47,9 @@ pub(crate) async fn accept_all(env: Arc<NetEnv>, listener: TcpListener) {
     }
 }
 
-async fn serve(env: &Arc<NetEnv>, mut stream: TcpStream, address: SocketAddr) {
-    let remote = match welcome(env, &mut stream).await {
-        Ok(remote) => remote,
+async fn serve(env: &Arc<NetEnv>, stream: TcpStream, address: SocketAddr) {
+    let (stream, remote) = match welcome(env, stream).await {
+        Ok(welcomed) => welcomed,
         Err(HandshakeError::Inquiry) => {
             tracing::debug!(target: "shardlab::net", node = %env.id, "peer {address} asked who is here");
             return;
@@ -85,9 +86,13 @@ fn refuse(env: &NetEnv, address: SocketAddr, why: fmt::Arguments<'_>) {
     }
 }
 
-async fn welcome(env: &NetEnv, stream: &mut TcpStream) -> Result<Remote, HandshakeError> {
-    link::tune(stream, env.limits.unanswered)?;
+async fn welcome(env: &NetEnv, stream: TcpStream) -> Result<(Stream, Remote), HandshakeError> {
+    link::tune(&stream, env.limits.unanswered)?;
     let patience = env.limits.handshake;
-    let answered = handshake::answer(stream, &env.identity, entropy());
+    let answered = async {
+        let (mut stream, shown) = tls::accepted(env.tls.as_ref(), stream).await?;
+        let remote = handshake::answer(&mut stream, &env.identity, shown.as_ref(), entropy()).await?;
+        Ok((stream, remote))
+    };
     tokio::time::timeout(patience, answered).await.unwrap_or(Err(HandshakeError::Deadline(patience)))
 }

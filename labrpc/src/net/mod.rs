@@ -6,8 +6,8 @@
 //!         NetEnv: one boot of one node              (env)
 //!           |- clock, tasks, randomness             (clock)
 //!           |- a connection to each peer, dialled   (peer)    \  handshake, then
-//!           |- connections that others have opened  (listener) > messages in frames
-//!           |- what has arrived and waits           (router)  /  (handshake, link, frame)
+//!           |- connections that others have opened  (listener) > messages in frames, all of it in TLS or not
+//!           |- what has arrived and waits           (router)  /  (handshake, link, frame; tls)
 //!           |- a thread that owns the directory     (disk, directory)
 //!           `- what is said to logs and counters    (observe)
 //! ```
@@ -23,19 +23,23 @@
 //! A port is open to anybody. Whoever comes costs no more than this:
 //!
 //! * A connection, until both ends know each other: 8 KiB, and [`Limits::handshake`] of time. What a stranger says is not kept.
+//!   Where nodes talk in TLS, 80 KiB as soon as somebody has begun with that (a handshake of TLS may be so long), one agreement on a key and
+//!   one signature.
 //! * There are [`Limits::connections`] of them, and never more than half of the file descriptors that the process may have, or the
 //!   files of the node could not be opened. Who comes when all are taken is sent away at once.
 //! * A connection with somebody who belongs here: 64 KiB, and of a message on its way what has come of it, at most [`Limits::frame`]
 //!   bytes, in a buffer that may be twice as large. A frame that announces more is refused for its header. Of what is only announced 64 KiB
-//!   are reserved at most. A message that has begun must bring 64 KiB in each [`Limits::stalled`], or end.
+//!   are reserved at most. In TLS there are up to 160 KiB more, of what is being sealed and opened. A message that has begun must bring
+//!   64 KiB in each [`Limits::stalled`], or end.
 //! * What has arrived and waits for the node: [`Limits::inbox`], for one-way messages, for requests and for each desk. What waits to
 //!   leave: [`Limits::queue`], for each connection.
 //! * The log: for each sort of refusal or departure 16 lines at once and then one a second, with how many were left out; the
 //!   [counters](Counters::turned_away) leave out nothing.
 //!
-//! With a shared secret only those who know it belong here. Without one everybody does who knows the number of the cluster, which is told
-//! to whoever asks: such a cluster must be on a network of its own. And as long as strangers take all connections, peers that come
-//! anew are sent away with them; those who are there are not disturbed.
+//! With a shared secret only those who know it belong here, and with [TLS](tls) only those for whom the authority has signed. Without either
+//! everybody does who knows the number of the cluster, which is told to whoever asks: such a cluster must be on a network of its own. So
+//! must one without TLS where others could listen in. And as long as strangers take all connections, peers that come anew are sent away
+//! with them; those who are there are not disturbed.
 //!
 //! Everything runs on the runtime that the caller is on when it starts a host, which must have tokio's timers and
 //! sockets enabled. The one exception is the disk, whose thread is its own.
@@ -54,6 +58,7 @@ mod peer;
 mod queue;
 mod ration;
 mod router;
+pub mod tls;
 mod watch;
 
 pub(crate) use clock::NetSleep;
@@ -61,6 +66,7 @@ pub use counters::{Counters, DiskCounters, PeerCounters};
 pub(crate) use env::NetEnv;
 pub use handshake::Resident;
 pub(crate) use router::Back;
+pub use tls::{Tls, TlsError, TlsFiles, certificate_name};
 
 use crate::env::Env;
 use crate::id::{Boot, NodeId};
@@ -81,6 +87,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
+/// Ids from here on are those of clients, which draw them.
+pub const FIRST_CLIENT: u32 = 1 << 31;
+
 /// What a host is started with.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -96,6 +105,8 @@ pub struct Config {
     pub dir: Option<PathBuf>,
     /// What all nodes of the cluster know, and nobody else.
     pub secret: Option<Secret>,
+    /// Certificates: with them all connections are in TLS, and both ends must have one.
+    pub tls: Option<Tls>,
     /// Bounds.
     pub limits: Limits,
     /// Seeds the node's randomness; without it, the machine's entropy does.
@@ -106,7 +117,7 @@ impl Config {
     /// A node that listens to nobody, knows nobody and keeps nothing.
     pub fn new(id: NodeId, cluster: u64) -> Config {
         let (peers, limits) = (BTreeMap::new(), Limits::default());
-        Config { id, cluster, listen: None, peers, dir: None, secret: None, limits, seed: None }
+        Config { id, cluster, listen: None, peers, dir: None, secret: None, tls: None, limits, seed: None }
     }
 }
 
@@ -203,6 +214,9 @@ pub enum StartError {
     /// The secret can be guessed.
     #[error("the shared secret has {0} bytes: give all nodes the same one of {min} bytes or more, drawn at random", min = Secret::SHORTEST)]
     Secret(usize),
+    /// Nobody would talk to a node with this certificate.
+    #[error(transparent)]
+    Certificate(#[from] TlsError),
     /// There is nothing to run on.
     #[error("a host must be started on a tokio runtime that has its timers and sockets enabled")]
     NoRuntime,
@@ -225,13 +239,14 @@ impl Host {
     /// # Errors
     /// [`StartError`], with what to do about it.
     pub fn start(config: Config) -> Result<Host, StartError> {
-        let Config { id, cluster, listen, peers, dir, secret, mut limits, seed } = config;
+        let Config { id, cluster, listen, peers, dir, secret, tls, mut limits, seed } = config;
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         limits.frame = limits.frame.min(labgob::LIMIT as usize);
         limits.connections = seats(limits.connections, descriptors());
         if let Some(secret) = secret.as_ref().filter(|secret| secret.bytes().len() < Secret::SHORTEST) {
             return Err(StartError::Secret(secret.bytes().len()));
         }
+        tls.as_ref().map_or(Ok(()), |tls| tls.check(cluster, id))?;
         // Before the directory is touched: whoever started the same node twice changes nothing.
         let listener = listen.map(bind).transpose()?;
         let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
@@ -243,6 +258,7 @@ impl Host {
             id,
             boot: Boot(boot),
             identity: Identity { cluster, node: id, boot, secret },
+            tls,
             router: Router::new(&limits),
             limits,
             runtime,
@@ -339,14 +355,16 @@ pub struct NobodyThere {
     why: HandshakeError,
 }
 
-/// Asks who listens at an address (`host:port`), for those who know nothing else. What it says of itself it does not prove.
+/// Asks who listens at an address (`host:port`), for those who know nothing else. What it says of itself it does not prove, except in TLS: there
+/// its certificate says cluster and node.
 ///
 /// # Errors
 /// [`NobodyThere`], with the reason.
-pub async fn who_is(address: &str, patience: Duration) -> Result<Resident, NobodyThere> {
+pub async fn who_is(address: &str, tls: Option<&Tls>, patience: Duration) -> Result<Resident, NobodyThere> {
     let asked = async {
-        let mut stream = tokio::net::TcpStream::connect(address).await.map_err(HandshakeError::Unreachable)?;
-        handshake::inquire(&mut stream, entropy()).await
+        let stream = tokio::net::TcpStream::connect(address).await.map_err(HandshakeError::Unreachable)?;
+        let (mut stream, shown) = tls::dialled(tls, stream).await?;
+        handshake::inquire(&mut stream, shown.as_ref(), entropy()).await
     };
     let answer = tokio::time::timeout(patience, asked).await.unwrap_or(Err(HandshakeError::Deadline(patience)));
     answer.map_err(|why| NobodyThere { address: address.into(), why })

@@ -5,6 +5,7 @@ use super::handshake::{self, HandshakeError, Remote};
 use super::link::{self, Side};
 use super::ration::Ration;
 use super::router::Outbox;
+use super::tls::{self, Stream};
 use super::{Limits, entropy};
 use crate::id::NodeId;
 use crate::rng::Rng;
@@ -91,12 +92,13 @@ async fn keep_connected(env: &NetEnv, id: NodeId, address: &str, outbox: &Arc<Ou
     }
 }
 
-async fn connect(env: &NetEnv, id: NodeId, address: &str) -> Result<(TcpStream, Remote), HandshakeError> {
+async fn connect(env: &NetEnv, id: NodeId, address: &str) -> Result<(Stream, Remote), HandshakeError> {
     let patience = env.limits.handshake;
     let dialled = async {
-        let mut stream = TcpStream::connect(address).await.map_err(HandshakeError::Unreachable)?;
+        let stream = TcpStream::connect(address).await.map_err(HandshakeError::Unreachable)?;
         link::tune(&stream, env.limits.unanswered)?;
-        let remote = handshake::dial(&mut stream, &env.identity, id, entropy()).await?;
+        let (mut stream, shown) = tls::dialled(env.tls.as_ref(), stream).await?;
+        let remote = handshake::dial(&mut stream, &env.identity, id, shown.as_ref(), entropy()).await?;
         Ok((stream, remote))
     };
     tokio::time::timeout(patience, dialled).await.unwrap_or(Err(HandshakeError::Deadline(patience)))

@@ -1,5 +1,5 @@
-//! What is wrong with the time of this machine, said in the log. Nothing goes by it: a node's clock is the monotonic one, and a node that did
-//! not run for a while finds out from its peers. But an operator wonders why others lead now, and why lines are out of order.
+//! What is wrong with the time of this machine, said in the log. Nothing goes by it but how long certificates are good: a node's clock is the
+//! monotonic one, and a node that did not run for a while finds out from its peers. But an operator wonders why others lead now, and why lines are out of order.
 
 use super::env::NetEnv;
 use std::fmt;
@@ -36,7 +36,7 @@ enum Trouble {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whole = |span: &Duration| Duration::from_millis(span.as_millis() as u64);
-        let harmless = "nothing goes by it here but the times in this log";
+        let harmless = "nothing goes by it here but the times in this log and how long certificates are good";
         match self {
             Trouble::Late(span) => write!(
                 f,

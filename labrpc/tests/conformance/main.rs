@@ -2,6 +2,9 @@
 //!
 //! What only one backend can show is tested beside this: faults in the simulator's tests, sockets in `hosts`.
 
+#[cfg(feature = "net")]
+#[path = "../certificates/mod.rs"]
+mod certificates;
 mod disk;
 mod messages;
 mod nodes;
@@ -24,6 +27,17 @@ macro_rules! conformance {
         mod on_the_machine {
             use super::world::World;
             $($(#[test] fn $body() { super::real::Real::run(super::$file::$body); })+)+
+        }
+    };
+}
+
+/// What is said between nodes, once more in TLS.
+#[cfg(feature = "net")]
+macro_rules! conformance_in_tls {
+    ($($file:ident: $($body:ident),+;)+) => {
+        mod on_the_machine_in_tls {
+            use super::world::World;
+            $($(#[test] fn $body() { super::real::Sealed::run(super::$file::$body); })+)+
         }
     };
 }
@@ -60,4 +74,21 @@ conformance! {
         a_log_that_was_rewritten_is_the_new_one,
         a_snapshot_is_read_back,
         a_state_and_its_snapshot_are_saved_as_a_pair;
+}
+
+#[cfg(feature = "net")]
+conformance_in_tls! {
+    nodes:
+        a_boot_that_is_over_has_no_effect_and_nothing_of_it_returns;
+    messages:
+        a_message_arrives_as_it_was_sent,
+        messages_arrive_in_order_also_ones_to_oneself,
+        a_call_is_answered_by_whom_it_asks,
+        a_node_can_call_itself,
+        a_call_that_nobody_answers_ends_at_its_deadline,
+        a_late_answer_is_dropped,
+        dropping_a_recv_loses_nothing,
+        dropping_a_call_harms_no_other,
+        sending_never_waits,
+        a_node_that_was_restarted_is_reached_again;
 }
