@@ -30,6 +30,7 @@ pub(crate) struct Counts {
     pub syncs: AtomicU64,
     pub dir_syncs: AtomicU64,
     pub reads: AtomicU64,
+    pub others: AtomicU64,
 }
 
 /// The way to the thread.
