@@ -251,6 +251,12 @@ const AREAS: &[Area] = &[
         prints: true,
         ..AROUND
     },
+    Area {
+        places: &["benches/recovery.rs"],
+        may_name: &["futures", "labgob", "labrpc", "labrpc::net", "shardlab", "tokio"],
+        prints: true,
+        ..AROUND
+    },
     // Real processes and sockets, judged by the laboratory.
     Area {
         places: &["tests/net_smoke.rs", "tests/net_torture.rs", "tests/record/", "tests/smoke/", "tests/torture/"],
