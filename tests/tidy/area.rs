@@ -241,7 +241,7 @@ const AREAS: &[Area] = &[
     // Our client and somebody else's, side by side.
     Area {
         places: &["compare/"],
-        may_name: &["shardlab", "shardlab::client", "shardlab::cluster", "tokio"],
+        may_name: &["clap", "shardlab", "shardlab::client", "shardlab::cluster", "tokio"],
         prints: true,
         ..AROUND
     },
