@@ -138,6 +138,15 @@ impl Disk {
         self.env.disk_op(DiskOp::Sync { file: file.into() }).await
     }
 
+    /// [`Disk::append`] and then [`Disk::sync`]. A real disk is asked once for both, and wakes whoever waits once.
+    ///
+    /// # Errors
+    /// Those of the two. After one of the first the second was not tried.
+    pub async fn append_and_sync(&self, file: &str, bytes: impl Into<Bytes>) -> Result<(), DiskError> {
+        let append = DiskOp::Append { file: file.into(), bytes: bytes.into() };
+        self.env.disk_ops([append, DiskOp::Sync { file: file.into() }]).await
+    }
+
     /// Makes all names durable.
     ///
     /// # Errors

@@ -269,6 +269,21 @@ impl Env {
         }
     }
 
+    /// One after the other, up to the first that fails.
+    pub(crate) async fn disk_ops<const N: usize>(&self, ops: [DiskOp<'_>; N]) -> Result<(), DiskError> {
+        match &self.backend {
+            #[cfg(feature = "sim")]
+            Backend::Sim(env) => {
+                for op in ops {
+                    env.disk(op).await?;
+                }
+                Ok(())
+            }
+            #[cfg(feature = "net")]
+            Backend::Net(env) => env.disk_ops(ops.map(DiskOp::into_owned).into()).await,
+        }
+    }
+
     pub(crate) async fn disk_read(&self, file: &str) -> Result<Vec<u8>, DiskError> {
         match &self.backend {
             #[cfg(feature = "sim")]

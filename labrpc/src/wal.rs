@@ -88,6 +88,11 @@ impl Tail {
     }
 }
 
+/// Bytes of the frame around a record of so many.
+pub(crate) const fn framed(record: usize) -> usize {
+    frame::HEADER + HEAD + record
+}
+
 /// What the frame behind this one continues.
 fn chain_after(frame: &[u8]) -> u32 {
     frame::checksum(frame).expect("it was just written or read")

@@ -4,7 +4,7 @@ use super::layout::Part;
 use crate::raft::{Membership, Node, Role};
 use crate::shardmaster::{ConfigNum, ShardId};
 use labrpc::NodeId;
-use labrpc::net::Counters;
+use labrpc::net::{Counters, DiskCounters};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -116,6 +116,8 @@ pub struct Counts {
     pub bytes: u64,
     /// Syncs of files.
     pub syncs: u64,
+    /// Everything that was done with the disk: writes, syncs, reads, changes of names.
+    pub disk_operations: u64,
 }
 
 impl From<Counters> for Counts {
@@ -124,7 +126,9 @@ impl From<Counters> for Counts {
         let sent = peers.values().map(|peer| peer.sent).sum();
         let unsent: u64 = peers.values().map(|peer| peer.overflowed + peer.unreachable).sum();
         let dropped = overflowed + without_address + unsent;
-        Counts { received, sent, dropped, turned_away, writes: disk.writes, bytes: disk.bytes, syncs: disk.syncs }
+        let disk_operations = disk.operations();
+        let DiskCounters { writes, bytes, syncs, .. } = disk;
+        Counts { received, sent, dropped, turned_away, writes, bytes, syncs, disk_operations }
     }
 }
 
@@ -226,14 +230,14 @@ pub fn details(status: &Status) -> String {
     };
     let pending = if members.committed { "" } else { ", not committed yet" };
     let named = |node: &Option<NodeId>| node.map_or("nobody".into(), |node| node.to_string());
-    let Counts { received, sent, dropped, turned_away, writes, bytes, syncs } = counts;
+    let Counts { received, sent, dropped, turned_away, writes, bytes, syncs, disk_operations } = counts;
     format!(
         "id        {}, start {boot}, process {process}\n\
          election  takes {} for the leader, has voted for {} in this term\n\
          members   {}{learners}{pending}\n\
          log       {}..{}, durable to {}\n\
          messages  {received} received, {sent} sent, {dropped} dropped; {turned_away} connections turned away\n\
-         disk      {writes} writes of {bytes} bytes, {syncs} syncs\n",
+         disk      {disk_operations} operations: {writes} writes of {bytes} bytes, {syncs} syncs, and others\n",
         status.id,
         named(leader),
         named(vote),

@@ -401,8 +401,7 @@ async fn store(
         if rewrite {
             persister.rewrite(records).await?;
         } else {
-            persister.append(records).await?;
-            persister.sync().await?;
+            persister.append_and_sync(records).await?;
         }
         if let (Some((_, content)), Some(id), true) = (&snapshot, id, hasty) {
             persister.write_snapshot(id, content).await?;

@@ -72,6 +72,18 @@ pub struct Growing(u64);
 impl Growing {
     const PRIME: u64 = (1 << 61) - 1;
     const BASE: u64 = 0x0c3a_5c85_c97c_b127;
+    /// So many bytes are added in one step, whose products do not wait for one another: byte by byte it took a tenth of a write.
+    const STEP: usize = 8;
+    /// The powers of the base, from the highest that a step needs down to the first and the zeroth.
+    const POWERS: [u64; Growing::STEP + 1] = {
+        let mut powers = [1; Growing::STEP + 1];
+        let mut at = Growing::STEP;
+        while at > 0 {
+            at -= 1;
+            powers[at] = Growing::reduce(powers[at + 1] as u128 * Growing::BASE as u128);
+        }
+        powers
+    };
 
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Growing {
@@ -82,13 +94,27 @@ impl Growing {
 
     /// `bytes` are added at the end.
     pub fn grow(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            // One more than the byte, so that zeros count.
-            let next = u128::from(self.0) * u128::from(Growing::BASE) + u128::from(*byte) + 1;
-            // Of a prime one below a power of two: what stands above that power counts as much below it.
-            let sum = (next as u64 & Growing::PRIME) + (next >> 61) as u64;
-            self.0 = if sum >= Growing::PRIME { sum - Growing::PRIME } else { sum };
+        let (steps, rest) = bytes.as_chunks::<{ Growing::STEP }>();
+        for step in steps {
+            let [highest, powers @ ..] = Growing::POWERS;
+            let mut sum = u128::from(self.0) * u128::from(highest);
+            for (byte, power) in step.iter().zip(powers) {
+                // One more than the byte, so that zeros count.
+                sum += (u128::from(*byte) + 1) * u128::from(power);
+            }
+            self.0 = Growing::reduce(sum);
         }
+        for byte in rest {
+            self.0 = Growing::reduce(u128::from(self.0) * u128::from(Growing::BASE) + u128::from(*byte) + 1);
+        }
+    }
+
+    /// What is left of a number below 2^124 when it is divided by the prime, which is one below a power of two: what stands above that
+    /// power counts as much below it.
+    const fn reduce(number: u128) -> u64 {
+        let sum = (number as u64 & Growing::PRIME) + (number >> 61) as u64;
+        let sum = (sum & Growing::PRIME) + (sum >> 61);
+        if sum >= Growing::PRIME { sum - Growing::PRIME } else { sum }
     }
 
     /// As a number.
@@ -109,6 +135,18 @@ mod tests {
         assert_eq!(grown, Growing::of(b"ab\0cd"));
         assert_ne!(Growing::of(b"\0"), Growing::of(b""));
         assert_ne!(Growing::of(b"ab"), Growing::of(b"ba"));
+    }
+
+    #[test]
+    fn steps_and_single_bytes_come_to_the_same() {
+        let bytes: Vec<u8> = (0..=255).chain([255; 64]).chain([0; 64]).collect();
+        for end in (0..bytes.len()).step_by(7) {
+            let mut grown = Growing::default();
+            bytes[..end].iter().for_each(|byte| grown.grow(&[*byte]));
+            assert_eq!(Growing::of(&bytes[..end]), grown, "{end} bytes");
+        }
+        // Digests are compared between servers, which may be of different versions.
+        assert_eq!(Growing::of(&bytes).value(), 0x1c94_0a67_7d68_ded0);
     }
 
     #[test]

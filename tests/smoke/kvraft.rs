@@ -6,6 +6,7 @@ use crate::record::{Lost, Record, Store, command, lost, written};
 use bytes::Bytes;
 use labrpc::NodeId;
 use shardlab::kvraft::{Answer, Clerk, Config, Expect, Failure, Patience, Query, Reply, Server};
+use shardlab::rsm::Reads;
 use shardlab::{raft, rsm};
 use sim::history::{self, Call};
 use std::collections::BTreeMap;
@@ -13,16 +14,24 @@ use std::collections::BTreeMap;
 const SERVERS: u32 = 3;
 
 async fn start(machine: &mut Machine, id: NodeId) -> Server {
+    start_with(machine, id, Reads::Confirmed).await
+}
+
+async fn start_with(machine: &mut Machine, id: NodeId, reads: Reads) -> Server {
     let raft = raft::Config::new(id, nodes(1..=SERVERS));
     // A log is made a snapshot of before it is long.
-    let service = rsm::Config { snapshot_after: Some(2_000), ..rsm::Config::default() };
+    let service = rsm::Config { snapshot_after: Some(2_000), reads, ..rsm::Config::default() };
     Server::boot(machine.start(id), Config { raft, options: options(id), service }, None).await.unwrap()
 }
 
 async fn begin(machine: &mut Machine) -> BTreeMap<NodeId, Server> {
+    begin_with(machine, Reads::Confirmed).await
+}
+
+async fn begin_with(machine: &mut Machine, reads: Reads) -> BTreeMap<NodeId, Server> {
     let mut servers = BTreeMap::new();
     for id in nodes(1..=SERVERS) {
-        servers.insert(id, start(machine, id).await);
+        servers.insert(id, start_with(machine, id, reads).await);
     }
     servers
 }
@@ -76,6 +85,45 @@ fn a_client_gets_what_it_has_put_there() {
         assert_eq!(clerk.delete("a").await, Ok(Reply::Deleted { existed: true }));
         assert_eq!(clerk.delete("a").await, Ok(Reply::Deleted { existed: false }));
         assert_eq!(clerk.get("a").await, Ok(None));
+    });
+}
+
+/// What all servers do with their disks while a client reads a hundred times.
+async fn disk_operations_of_reads(machine: &mut Machine, reads: Reads) -> u64 {
+    let servers = begin_with(machine, reads).await;
+    let mut clerk = clerk(machine);
+    let views = || servers.values().map(|server| server.node().view());
+    loop {
+        clerk.put("a", "1").await.unwrap();
+        let term = until("all have applied what there is", || {
+            let first = views().next()?;
+            let same = |view: raft::View| {
+                (view.term, view.durable, view.applied) == (first.term, first.last.index, first.last.index)
+            };
+            views().all(same).then_some(first.term)
+        })
+        .await;
+        let before = machine.disk_operations();
+        for _ in 0..100 {
+            assert_eq!(clerk.get("a").await, Ok(Some(Bytes::from("1"))));
+        }
+        let operations = machine.disk_operations() - before;
+        // Votes are written down: if the machine was so slow that somebody was elected, it says nothing of reads.
+        if views().all(|view| view.term == term) {
+            return operations;
+        }
+    }
+}
+
+#[test]
+fn reads_touch_no_disk() {
+    on_a_machine("kv-reads", async |machine| {
+        assert_eq!(disk_operations_of_reads(machine, Reads::Confirmed).await, 0);
+    });
+    // The counters would show it.
+    on_a_machine("kv-reads-in-the-log", async |machine| {
+        let operations = disk_operations_of_reads(machine, Reads::ThroughLog).await;
+        assert!(operations >= 200, "a majority writes and syncs for each read: {operations} operations");
     });
 }
 

@@ -57,6 +57,11 @@ impl Machine {
         self.hosts.remove(&id).expect("it runs").stop().await;
     }
 
+    /// What those that run have done with their disks, all together.
+    pub fn disk_operations(&self) -> u64 {
+        self.hosts.values().map(|host| host.counters().disk.operations()).sum()
+    }
+
     /// Somebody who knows where all nodes are, and whom nobody knows.
     pub fn client(&mut self) -> Env {
         let id = NodeId(CLIENTS + self.clients.len() as u32);

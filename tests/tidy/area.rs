@@ -239,9 +239,22 @@ const AREAS: &[Area] = &[
         may_name: &["futures", "labgob", "labrpc", "labrpc::net", "shardlab", "tokio", "tokio_util"],
         ..AROUND
     },
+    // Our client and somebody else's, side by side.
+    Area {
+        places: &["compare/"],
+        may_name: &["clap", "shardlab", "shardlab::client", "shardlab::cluster", "tokio"],
+        prints: true,
+        ..AROUND
+    },
     Area {
         places: &["tests/net/", "tests/net_cluster.rs", "tests/net_members.rs", "tests/net_trouble.rs"],
         may_name: &["shardlab", "shardlab::client", "shardlab::cluster", "tokio"],
+        prints: true,
+        ..AROUND
+    },
+    Area {
+        places: &["benches/recovery.rs"],
+        may_name: &["futures", "labgob", "labrpc", "labrpc::net", "shardlab", "tokio"],
         prints: true,
         ..AROUND
     },

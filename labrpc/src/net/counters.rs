@@ -40,6 +40,16 @@ pub struct DiskCounters {
     pub dir_syncs: u64,
     /// Reads of files, of lengths and of the list of names.
     pub reads: u64,
+    /// Truncations, renames and removals.
+    pub others: u64,
+}
+
+impl DiskCounters {
+    /// All of them.
+    pub fn operations(&self) -> u64 {
+        let DiskCounters { writes, bytes: _, syncs, dir_syncs, reads, others } = self;
+        writes + syncs + dir_syncs + reads + others
+    }
 }
 
 /// What was counted of a peer. Each message is counted when it is sent, and again if it is dropped.
@@ -80,6 +90,7 @@ pub(crate) fn read(env: &NetEnv) -> Counters {
             syncs: of(&disk.syncs),
             dir_syncs: of(&disk.dir_syncs),
             reads: of(&disk.reads),
+            others: of(&disk.others),
         },
         peers: peers.iter().map(|(id, peer)| (*id, of_peer(peer))).collect(),
         events: env.observer.counts(),

@@ -119,6 +119,9 @@ impl Directory {
     }
 
     fn try_to(&mut self, op: &DiskOp<'_>) -> io::Result<()> {
+        if matches!(op, DiskOp::Truncate { .. } | DiskOp::Rename { .. } | DiskOp::Remove { .. }) {
+            self.counts.others.fetch_add(1, Ordering::Relaxed);
+        }
         match op {
             DiskOp::Append { file, bytes } => self.write(file, None, bytes),
             DiskOp::WriteAt { file, offset, bytes } => self.write(file, Some(*offset), bytes),

@@ -16,6 +16,8 @@ type Answer<T> = oneshot::Sender<Result<T, DiskError>>;
 
 enum Ask {
     CarryOut(DiskOp<'static>, Answer<()>),
+    /// One after the other, up to the first that fails.
+    CarryOutAll(Vec<DiskOp<'static>>, Answer<()>),
     Read(String, Answer<Vec<u8>>),
     Len(String, Answer<u64>),
     List(Answer<Vec<String>>),
@@ -30,6 +32,7 @@ pub(crate) struct Counts {
     pub syncs: AtomicU64,
     pub dir_syncs: AtomicU64,
     pub reads: AtomicU64,
+    pub others: AtomicU64,
 }
 
 /// The way to the thread.
@@ -89,6 +92,11 @@ impl Disk {
         self.ask(&file, |answer| Ask::CarryOut(op, answer)).await
     }
 
+    pub async fn carry_out_all(&self, ops: Vec<DiskOp<'static>>) -> Result<(), DiskError> {
+        let file = ops.first().map_or(String::new(), |op| op.file().to_string());
+        self.ask(&file, |answer| Ask::CarryOutAll(ops, answer)).await
+    }
+
     pub async fn read(&self, file: &str) -> Result<Vec<u8>, DiskError> {
         self.ask(file, |answer| Ask::Read(file.into(), answer)).await
     }
@@ -138,6 +146,10 @@ fn serve(asked: &mpsc::Receiver<Ask>, directory: &mut Directory, is_over: &Atomi
                 let outcome = directory.carry_out(op);
                 // Whoever does not wait any more does not need to know.
                 answers.into_iter().for_each(|answer| drop(answer.send(outcome.clone())));
+            }
+            Ask::CarryOutAll(ops, answer) => {
+                let outcome = ops.into_iter().try_for_each(|op| directory.carry_out(op));
+                drop(answer.send(outcome));
             }
             Ask::Read(file, answer) => drop(answer.send(directory.read(&file))),
             Ask::Len(file, answer) => drop(answer.send(directory.len(&file))),
@@ -208,6 +220,25 @@ mod tests {
         // f three times in one, g, f, g, f.
         assert_eq!(counts.syncs.load(Ordering::Relaxed), 5);
         assert_eq!(counts.writes.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn what_is_asked_in_one_goes_up_to_the_first_that_fails() {
+        let home = tempfile::tempdir().unwrap();
+        let mut directory = Directory::open(home.path()).unwrap();
+        let mut ask = |ops| {
+            let ((asks, asked), (answer, answered)) = (mpsc::channel(), oneshot::channel());
+            asks.send(Ask::CarryOutAll(ops, answer)).unwrap();
+            drop(asks);
+            serve(&asked, &mut directory, &AtomicBool::new(false));
+            let counts = &directory.counts;
+            (
+                answered.blocking_recv().unwrap(),
+                [&counts.writes, &counts.syncs].map(|count| count.load(Ordering::Relaxed)),
+            )
+        };
+        assert_eq!(ask(vec![append("f"), sync("f")]), (Ok(()), [1, 1]));
+        assert_eq!(ask(vec![sync("g"), append("g")]), (Err(DiskError::NotFound("g".into())), [1, 1]));
     }
 
     #[test]

@@ -255,6 +255,10 @@ impl NetEnv {
         self.disk.carry_out(op.into_owned()).await
     }
 
+    pub async fn disk_ops(&self, ops: Vec<DiskOp<'static>>) -> Result<(), DiskError> {
+        self.disk.carry_out_all(ops).await
+    }
+
     pub async fn disk_read(&self, file: &str) -> Result<Vec<u8>, DiskError> {
         self.disk.read(file).await
     }

@@ -248,16 +248,17 @@ struct Seal {
 impl Seal {
     /// The bytes of a sealed file that holds these records.
     fn file<'a>(salt: u32, identity: &str, records: impl Iterator<Item = &'a [u8]> + Clone) -> (Vec<u8>, Tail) {
-        let write = |sealed: u64| {
+        let head = |sealed: u64| {
             let seal = Seal { format: FORMAT, sealed: sealed.to_le_bytes(), identity: identity.into() };
-            let head = labgob::encode(&seal).expect("a seal is small");
-            let (mut bytes, mut tail) = (Vec::new(), Tail::new(salt));
-            tail.append(&mut bytes, &head);
-            records.clone().for_each(|record| tail.append(&mut bytes, record));
-            (bytes, tail)
+            labgob::encode(&seal).expect("a seal is small")
         };
-        let (draft, _) = write(0);
-        write(draft.len() as u64)
+        let framed: usize = records.clone().map(|record| wal::framed(record.len())).sum();
+        let sealed = wal::framed(head(0).len()) + framed;
+        let (mut bytes, mut tail) = (Vec::with_capacity(sealed), Tail::new(salt));
+        tail.append(&mut bytes, &head(sealed as u64));
+        records.for_each(|record| tail.append(&mut bytes, record));
+        assert_eq!(bytes.len(), sealed, "a seal says how long the file is");
+        (bytes, tail)
     }
 
     fn belongs_to(&self, file: &str, identity: &str) -> Result<(), Refused> {
@@ -369,12 +370,33 @@ impl Persister {
     /// # Errors
     /// [`DiskError`].
     pub async fn append<'a>(&mut self, records: impl Iterator<Item = &'a [u8]>) -> Result<(), DiskError> {
+        let frames = self.frames(records);
+        if frames.is_empty() { Ok(()) } else { self.disk.append(&self.file, frames).await }
+    }
+
+    /// [`Persister::append`] and [`Persister::sync`]: the records are durable on return.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub async fn append_and_sync<'a>(&mut self, records: impl Iterator<Item = &'a [u8]>) -> Result<(), DiskError> {
+        let frames = self.frames(records);
+        if frames.is_empty() {
+            return self.sync().await;
+        }
+        if bug!(self, NoFsync) {
+            self.disk.append(&self.file, frames).await?;
+        } else {
+            self.disk.append_and_sync(&self.file, frames).await?;
+        }
+        self.tail.synced();
+        Ok(())
+    }
+
+    /// What puts these records at the end of the log.
+    fn frames<'a>(&mut self, records: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
         let mut frames = Vec::with_capacity(256);
         records.for_each(|record| self.tail.append(&mut frames, record));
-        if frames.is_empty() {
-            return Ok(());
-        }
-        self.disk.append(&self.file, frames).await
+        frames
     }
 
     /// Makes the log durable, up to its end.

@@ -25,6 +25,14 @@ pub async fn files_are_written_read_and_cut<W: World>(world: W) {
     assert_eq!(disk.len("empty").await, Ok(0));
 }
 
+pub async fn what_is_appended_and_synced_in_one_stands_behind_what_was_there<W: World>(world: W) {
+    let disk = world.env(S1).disk();
+    disk.append_and_sync("f", &b"one"[..]).await.unwrap();
+    disk.append("f", &b" two"[..]).await.unwrap();
+    disk.append_and_sync("f", &b" three"[..]).await.unwrap();
+    assert_eq!(disk.read("f").await.unwrap(), b"one two three");
+}
+
 pub async fn names_are_changed_listed_and_removed<W: World>(world: W) {
     let disk = world.env(S1).disk();
     assert_eq!(disk.list().await, Ok(vec![]));

@@ -63,6 +63,7 @@ conformance! {
         a_node_that_was_restarted_is_reached_again;
     disk:
         files_are_written_read_and_cut,
+        what_is_appended_and_synced_in_one_stands_behind_what_was_there,
         names_are_changed_listed_and_removed,
         what_is_not_there_is_named_and_harms_nothing,
         what_was_written_survives_the_end_of_a_process,
