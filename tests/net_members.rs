@@ -2,7 +2,7 @@
 
 mod net;
 
-use net::{Place, until};
+use net::{Place, text, until};
 use shardlab::cluster::{Layout, processes};
 use std::fs;
 
@@ -30,9 +30,16 @@ fn dead_servers_are_replaced_until_none_of_the_first_ones_is_left() {
     assert_eq!(place.ok(&in_dir(&["cluster", "members", "g1"])), "group 1: g1-4 g1-5 g1-6\n");
     let (code, why) = place.fails(&in_dir(&["cluster", "replace", "g1-2"]));
     assert!(code == 2 && why.contains("there is no node `g1-2`"), "{why}");
-    // And one of the controller, whoever it is.
-    place.ok(&in_dir(&["cluster", "replace", "m1"]));
+    // And all of the controller. The groups find those that there are then without being started again.
+    for gone in ["m1", "m2", "m3"] {
+        place.ok(&in_dir(&["cluster", "replace", gone]));
+    }
     place.ok(&in_dir(&["cluster", "leave", "2"]));
+    until("group 1 has all shards", || {
+        let rows = place.rows("data");
+        let mut all = rows.iter().filter(|row| row[1] == "group 1");
+        all.all(|row| row.last().is_some_and(|it| it.starts_with("0-15 in"))).then_some(())
+    });
     // All of it again, from disks.
     assert!(place.end(up, "-INT").success());
     let up = place.up(&["cluster", "up", "--dir", "data"], "up-again");
@@ -65,6 +72,22 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     fs::write(place.root.join("back.toml"), back).unwrap();
     let (code, why) = place.fails(&["node", "start", "--config", "back.toml", "--name", "g1-1"]);
     assert!(code == 2 && why.contains("`g1-1` had that name or `id` and is gone"), "{code} {why}");
+}
+
+/// A change that those who run could not commit is not begun: nobody could undo it.
+#[test]
+fn a_server_that_runs_is_not_taken_out_for_one_that_does_not() {
+    let mut place = Place::new("members-wrong");
+    place.up(&["cluster", "up", "--groups", "1", "--replicas", "3", "--dir", "data"], "up");
+    place.ok(&in_dir(&["cluster", "kill", "g1-3"]));
+    let wrong = ["cluster", "members", "1", "--set", "g1-1,g1-3", "--timeout", "3s", "--dir", "data"];
+    let output = place.run(&wrong);
+    let said = text(&output.stderr);
+    assert!(!output.status.success() && said.contains("too few of those who would be voters then"), "{said}");
+    place.ok(&in_dir(&["kv", "put", "a", "1"]));
+    assert_eq!(place.ok(&in_dir(&["cluster", "members", "1"])), "group 1: g1-1 g1-2 g1-3\n");
+    place.ok(&in_dir(&["cluster", "replace", "g1-3"]));
+    assert_eq!(place.ok(&in_dir(&["cluster", "members", "1"])), "group 1: g1-1 g1-2 g1-4\n");
 }
 
 /// As somebody does whose machine is another one: there is no directory.

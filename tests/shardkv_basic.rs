@@ -30,7 +30,7 @@ impl Service for Group {
         let settings = Settings { group, shards: SHARDS, sessions: 16, piece: 40, bug: None };
         let mut timing = Timing { poll: ms(40), ..Timing::default() };
         timing.patience.attempt = ms(100);
-        let mut config = Config { raft, options, service, settings, masters: masters(), timing };
+        let mut config = Config { raft, options, service, settings, masters: masters().into(), timing };
         config.plant(bug);
         shardkv::Server::boot(env, config, Some(observer)).await.unwrap().node().clone()
     }

@@ -39,7 +39,7 @@ impl<const MADE_FOR: u32> Service for Group<MADE_FOR> {
         let group = GroupId(u64::from(env.id().0 / 10));
         let settings = Settings { group, shards: MADE_FOR, ..Settings::default() };
         let timing = Timing { poll: ms(40), ..Timing::default() };
-        let config = Config { raft, options, service, settings, masters: masters(), timing };
+        let config = Config { raft, options, service, settings, masters: masters().into(), timing };
         shardkv::Server::boot(env, config, Some(observer)).await.unwrap().node().clone()
     }
 

@@ -178,16 +178,18 @@ async fn kill(member: &Member) -> Outcome {
     }
 }
 
-/// Stops a node in good order: by a signal if it is on this machine, and else by asking it.
+/// Stops a node in good order: by a signal if it runs on this machine, and else by asking it.
 async fn stop_here_or_there(node: &str, at: &Where) -> Outcome {
-    let (client, local) = match &at.dir {
-        Some(_) => (None, Some(at.local().await?)),
-        None => at.connect().await.map(|(client, local)| (Some(client), local))?,
-    };
-    if let Some(local) = local {
-        return stop(local.find(node, at.timeout).await?).await;
+    if at.dir.is_some() {
+        return stop(at.local().await?.find(node, at.timeout).await?).await;
     }
-    let client = client.expect("without a directory it was asked by an entry");
+    let (client, local) = at.connect().await?;
+    if let Some(local) = &local
+        && let Ok(member) = local.find(node, at.timeout).await
+        && matches!(processes::running(member), Ok(Some(_)))
+    {
+        return stop(member).await;
+    }
     let entry = client.find(node).ok_or_else(|| Ending::usage(format!("there is no node `{node}`")))?;
     if !client.stop(entry.id, PATIENCE).await {
         return Err(Ending::unknown(format!("{} does not answer", entry.name)));
@@ -239,6 +241,7 @@ async fn join(args: &Join) -> Outcome {
     let (client, local) = args.at.connect().await?;
     let deadline = Instant::now() + args.at.timeout;
     if let Some(mut local) = local {
+        let _turn = local.claim()?;
         if local.layout.of(Part::Group(args.group)).next().is_none() {
             set_up(&mut local, args)?;
         }
@@ -289,7 +292,7 @@ pub fn add_nodes(layout: &mut Layout, dir: &Path, names: &[String], join: bool) 
 pub async fn await_known(client: &Client, deadline: Instant) -> Outcome {
     while !client.all_know_all(PATIENCE).await {
         if Instant::now() >= deadline {
-            return Err(Ending::unknown("the nodes of the cluster do not hear of each other; nothing has joined"));
+            return Err(Ending::unknown("the nodes of the cluster do not hear of each other"));
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -67,23 +67,24 @@ pub async fn members(args: MembersArgs) -> Outcome {
 
 pub async fn replace(args: ReplaceArgs) -> Outcome {
     let mut local = args.at.local().await?;
+    // Whoever else changes the layout comes before or after; and what it says is looked at once this one has its turn.
+    let _turn = local.claim()?;
     let old = local.find(&args.node, args.at.timeout).await?.clone();
     let client = local.connect(args.at.timeout).await?;
     client.note(&local.layout);
     let deadline = Instant::now() + args.at.timeout;
     let before = members_now(&client, old.part, args.at.timeout).await?;
-    if !before.voters.contains(&old.id) && !before.learners.contains(&old.id) {
+    if !before.voters.contains(&old.id) {
         // An earlier attempt has come as far as that, and perhaps not as far as to tell the controller.
         reconfigure(&client, old.part, &before.voters).await?;
         let words = format!("{} is no member of {} any more\n", old.name, old.part);
         return retire(&mut local, &client, &old, words, deadline).await;
     }
     // One that an earlier attempt has set up, or a new one.
-    let waiting =
-        local.layout.of(old.part).find(|it| it.joins && it.id != old.id && !before.voters.contains(&it.id));
-    let new = match waiting.map(|member| member.name.clone()) {
+    let begun = local.layout.of(old.part).find(|it| it.replaces.as_ref() == Some(&old.name));
+    let new = match begun.map(|member| member.name.clone()) {
         Some(name) => name,
-        None => set_up(&mut local, old.part)?,
+        None => set_up(&mut local, &old)?,
     };
     let new = local.layout.named(&new).expect("it is there").clone();
     let mut child = local.start(&new)?;
@@ -91,7 +92,7 @@ pub async fn replace(args: ReplaceArgs) -> Outcome {
     client.note(&local.layout);
     await_known(&client, deadline).await?;
     show(format!("{} runs\n", new.name))?;
-    let others = before.voters.iter().copied().filter(|voter| *voter != old.id);
+    let others = before.voters.iter().copied().filter(|voter| *voter != old.id && *voter != new.id);
     let voters: Vec<NodeId> = others.chain([new.id]).collect();
     reconfigure(&client, old.part, &voters).await?;
     let words = format!("{} has taken the place of {}\n", new.name, old.name);
@@ -100,7 +101,10 @@ pub async fn replace(args: ReplaceArgs) -> Outcome {
 
 /// A node is one no more: it is stopped, and everybody forgets it.
 async fn retire(local: &mut Local, client: &Client, old: &Member, words: String, deadline: Instant) -> Outcome {
-    stop_all(&[old]).await?;
+    let runs_here = stop_all(&[old]).await? > 0;
+    if !runs_here && client.status(old.id, PATIENCE).await.is_some() {
+        client.stop(old.id, PATIENCE).await;
+    }
     local.layout.retire(old.id);
     local.save()?;
     client.note(&local.layout);
@@ -108,11 +112,13 @@ async fn retire(local: &mut Local, client: &Client, old: &Member, words: String,
     show(words)
 }
 
-/// Sets up one more server of a part, on a free port of this machine. Its name.
-fn set_up(local: &mut Local, part: Part) -> Result<String, Ending> {
-    let name = local.layout.next_name(part);
+/// Sets up a server in the place of that one, on a free port of this machine. Its name.
+fn set_up(local: &mut Local, old: &Member) -> Result<String, Ending> {
+    let name = local.layout.next_name(old.part);
     let dir = local.file.parent().unwrap_or(Path::new("")).to_path_buf();
     add_nodes(&mut local.layout, &dir, std::slice::from_ref(&name), true)?;
+    let mut nodes = local.layout.nodes.values_mut();
+    nodes.find(|it| it.name == name).into_iter().for_each(|it| it.replaces = Some(old.name.clone()));
     local.save()?;
     Ok(name)
 }

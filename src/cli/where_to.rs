@@ -98,6 +98,21 @@ fn find(client: &Client) -> Option<Local> {
 }
 
 impl Local {
+    /// Keeps everybody else from changing the layout as long as what is returned lives, and reads it anew.
+    pub fn claim(&mut self) -> Result<std::fs::File, Ending> {
+        let path = self.file.with_extension("lock");
+        let failed = |why: std::io::Error| Ending::no(format!("cannot lock {}: {why}", path.display()));
+        let file = std::fs::File::create(&path).map_err(failed)?;
+        let taken = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive);
+        if taken.is_err() {
+            return Err(Ending::no(
+                "somebody else is changing this cluster just now: try again when they are done",
+            ));
+        }
+        self.layout = Layout::load(&self.file).map_err(Ending::usage)?;
+        Ok(file)
+    }
+
     /// Writes the layout.
     pub fn save(&self) -> super::Outcome {
         let written = self.layout.save(&self.file);

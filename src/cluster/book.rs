@@ -1,8 +1,9 @@
 //! Where all nodes are to be reached. Each node has a copy, and they tell each other what is new.
 //!
 //! A layout says whom a node knows when it starts. Groups that come later, and nodes that have moved, are heard of from others:
-//! every now and then a node asks another one for its book, and gives it its own. An entry is only ever changed by the node that it
-//! is about, at its start; the number of that start says which of two entries is the later one. So books that are put together in
+//! every now and then a node asks another one for its book, and gives it its own. An entry is changed by the node that it
+//! is about, at its start, and the number of that start says which of two entries is the later one; and by whoever says that it is a node
+//! no more, which is behind every start. So books that are put together in
 //! whatever order become the same.
 
 use super::desk::{self, Answer, Ask};

@@ -25,7 +25,7 @@ use super::desk::{self, Answer, Ask, Step};
 use super::layout::{Layout, LayoutError, Part, read_secret, read_tls};
 use super::status::Status;
 use crate::kvraft::{self, Expect};
-use crate::rsm::{Failure, Patience, TooLarge};
+use crate::rsm::{Failure, Patience, Servers, TooLarge};
 use crate::shardkv;
 use crate::shardmaster::{self, ConfigNum, GroupId, Refusal, ShardConfig, ShardId};
 use bytes::Bytes;
@@ -140,6 +140,8 @@ pub enum Cas {
 pub struct Client {
     host: Arc<Host>,
     book: Book,
+    /// The servers of the controller, for all clerks.
+    masters: Servers,
     cluster: u64,
     patience: Patience,
     /// Clerks that have nothing to do. Each has one operation at a time.
@@ -194,12 +196,21 @@ impl Client {
                 return Ok(Err(trouble.unwrap_or_else(|| format!("{entry} does not answer"))));
             }
         }
-        if book.of_part(Part::Controller).is_empty() {
+        let masters = book.of_part(Part::Controller);
+        if masters.is_empty() {
             return Ok(Err(format!("{entry} knows of no controller")));
         }
         env.spawn(book.clone().keep(Arc::downgrade(&host), env.clone(), false));
         let patience = Patience { deadline: options.deadline, ..Patience::default() };
-        Ok(Ok(Client { host, book, cluster: resident.cluster, patience, idle: Mutex::default(), most_idle: IDLE }))
+        Ok(Ok(Client {
+            host,
+            book,
+            masters: masters.into(),
+            cluster: resident.cluster,
+            patience,
+            idle: Mutex::default(),
+            most_idle: IDLE,
+        }))
     }
 
     /// Which cluster it is.
@@ -309,7 +320,8 @@ impl Client {
     /// A clerk with nothing to do. One that is not put back has been dropped in the middle of an operation.
     fn clerk(&self) -> shardkv::Clerk {
         let idle = self.idle.lock().expect("nobody panics while holding it").pop();
-        idle.unwrap_or_else(|| shardkv::Clerk::new(self.host.env(), self.masters(), self.patience))
+        self.masters.set(&self.book.of_part(Part::Controller));
+        idle.unwrap_or_else(|| shardkv::Clerk::new(self.host.env(), self.masters.clone(), self.patience))
     }
 
     fn put_back(&self, clerk: shardkv::Clerk) {
@@ -317,10 +329,6 @@ impl Client {
         if idle.len() < self.most_idle {
             idle.push(clerk);
         }
-    }
-
-    fn masters(&self) -> Vec<NodeId> {
-        self.book.of_part(Part::Controller)
     }
 
     // --- the controller
@@ -333,12 +341,14 @@ impl Client {
         self.controller().query(None).await.map_err(unread)
     }
 
-    /// Lets a group join. Its servers are those that nodes know of.
+    /// Lets a group join. Its servers are those that its leader names, or else those that nodes know of.
     ///
     /// # Errors
     /// [`Error`]; [`Refusal::NoServers`] if nobody knows of any.
     pub async fn join(&self, group: GroupId) -> Result<ConfigNum, Error> {
-        let servers = self.book.of_group(group);
+        // Nodes of the group may not have been added yet, or not be members any more: its leader knows.
+        let led = self.led(Part::Group(group)).await;
+        let servers = led.map_or_else(|| self.book.of_group(group), |status| status.members.voters);
         self.configure(shardmaster::Command::Join { groups: [(group, servers)].into() }).await
     }
 
@@ -366,7 +376,8 @@ impl Client {
     }
 
     fn controller(&self) -> shardmaster::Clerk {
-        shardmaster::Clerk::new(self.host.env(), self.masters(), self.patience)
+        self.masters.set(&self.book.of_part(Part::Controller));
+        shardmaster::Clerk::new(self.host.env(), self.masters.clone(), self.patience)
     }
 
     // --- the nodes
@@ -429,7 +440,7 @@ impl Client {
         loop {
             let asked = match leader {
                 Some(leader) => leader,
-                None => self.leader_of(part).await.unwrap_or(NodeId(0)),
+                None => self.led(part).await.map_or(NodeId(0), |status| status.id),
             };
             leader = Some(asked).filter(|asked| asked.0 > 0);
             if let Some(leading) = leader {
@@ -453,11 +464,11 @@ impl Client {
         }
     }
 
-    /// Whoever says that it leads a part, in the latest term.
-    async fn leader_of(&self, part: Part) -> Option<NodeId> {
+    /// How whoever says that it leads a part is; in the latest term.
+    pub async fn led(&self, part: Part) -> Option<Status> {
         let statuses = self.statuses(STEP).await.into_iter().filter_map(|(_, status)| status);
         let leaders = statuses.filter(|status| status.leads && status.part == part);
-        leaders.max_by_key(|status| status.term).map(|status| status.id)
+        leaders.max_by_key(|status| status.term)
     }
 
     /// Tells the controller of which servers a group consists by now, so that everybody finds them.

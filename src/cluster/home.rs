@@ -24,7 +24,7 @@ const OWNER: &str = "owner";
 const OWNER_DRAFT: &str = "owner.draft";
 const PID: &str = "pid";
 
-/// Whose a directory is. None of it may change as long as the directory is used.
+/// Whose a directory is. None of it may change as long as the directory is used, but for the founders, which are not looked at again.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Owner {
     /// The version of what is in there.
@@ -37,7 +37,8 @@ pub struct Owner {
     pub part: Part,
     /// How many shards there are.
     pub shards: u32,
-    /// The founders of its part, itself included; none if it joined a part that was there.
+    /// The founders of its part, itself included; none if it joined a part that was there. What was so at the first start counts.
+    #[serde(alias = "servers")]
     pub founders: Vec<NodeId>,
 }
 
@@ -57,7 +58,6 @@ impl Owner {
             ("node", found.node.to_string(), self.node.to_string()),
             ("part", found.part.to_string(), self.part.to_string()),
             ("shards", found.shards.to_string(), self.shards.to_string()),
-            ("founders", format!("{:?}", found.founders), format!("{:?}", self.founders)),
         ];
         let (what, found, ours) = said.into_iter().find(|(_, found, ours)| found != ours)?;
         Some(format!("{what} {found} and not {what} {ours}"))
@@ -115,6 +115,7 @@ pub enum HomeError {
 #[derive(Debug)]
 pub struct Home {
     path: PathBuf,
+    founders: Vec<NodeId>,
     /// Holds the lock.
     _pid: File,
 }
@@ -143,7 +144,13 @@ impl Home {
         if found.is_none() {
             write_owner(path, owner).map_err(failed)?;
         }
-        Ok(Home { path: path.into(), _pid: pid })
+        let founders = found.map_or_else(|| owner.founders.clone(), |found| found.founders);
+        Ok(Home { path: path.into(), founders, _pid: pid })
+    }
+
+    /// With whom the log of its part began, as it was at its first start.
+    pub fn founders(&self) -> &[NodeId] {
+        &self.founders
     }
 
     /// Where the node's own files are.
@@ -252,12 +259,12 @@ mod tests {
         drop(Home::claim(&path, &owner(7, 1)).unwrap());
         let mut larger = owner(7, 1);
         larger.founders.push(NodeId(3));
+        assert_eq!(Home::claim(&path, &larger).unwrap().founders(), [1, 2].map(NodeId), "as at its first start");
         let others = [
             (owner(8, 1), "cluster 7 and not cluster 8"),
             (owner(7, 2), "node S1 and not node S2"),
             (Owner { format: 2, ..owner(7, 1) }, "format 1 and not format 2"),
             (Owner { shards: 8, ..owner(7, 1) }, "shards 16 and not shards 8"),
-            (larger, "founders [S1, S2] and not founders [S1, S2, S3]"),
         ];
         for (other, told) in others {
             let why = Home::claim(&path, &other).unwrap_err().to_string();

@@ -34,10 +34,11 @@
 //!
 //! [[gone]]                       # it was taken out of its group for good: name and id are nobody's any more
 //! name = "g1-2"
+//! joined = true                  # if it had joined, as g1-4 does
 //! ```
 //!
 //! The servers of a part that neither join nor have joined are its *founders*: with them its log begins. Each node remembers
-//! them from its first start on.
+//! them from its first start on, whatever the file says later.
 //!
 //! The certificate of a node has a DNS name that says which node of which cluster it is: [`labrpc::net::certificate_name`].
 //!
@@ -122,6 +123,8 @@ pub struct Member {
     pub dir: PathBuf,
     /// Its part was there before it: it is a member when it has been added.
     pub joins: bool,
+    /// The name of the node in whose place it comes, until it has.
+    pub replaces: Option<String>,
 }
 
 /// A node that was taken out for good.
@@ -210,6 +213,8 @@ struct Line {
     dir: Option<String>,
     #[serde(default, skip_serializing_if = "is_not")]
     joins: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaces: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -278,10 +283,10 @@ impl Layout {
             let (part, id) = who(&name, part, id)?;
             layout.gone.insert(id, Gone { name, part, joined });
         }
-        for Line { name, part, id, address, listen, dir, joins } in node {
+        for Line { name, part, id, address, listen, dir, joins, replaces } in node {
             let (part, id) = who(&name, part, id)?;
             let dir = base.join(dir.as_deref().unwrap_or(&name));
-            layout.add(Member { id, name, part, address, listen, dir, joins })?;
+            layout.add(Member { id, name, part, address, listen, dir, joins, replaces })?;
         }
         layout.check()?;
         Ok(layout)
@@ -297,7 +302,8 @@ impl Layout {
                 "node `{name}`: the name does not say what it is for: call it, say, m1 or g2-3, or write a file"
             )
         })?;
-        self.add(Member { id, name: name.into(), part, address: address.into(), listen: None, dir, joins })
+        let (name, address) = (name.to_string(), address.to_string());
+        self.add(Member { id, name, part, address, listen: None, dir, joins, replaces: None })
     }
 
     fn add(&mut self, member: Member) -> Result<(), String> {
@@ -388,6 +394,7 @@ impl Layout {
                 listen: member.listen.clone(),
                 dir: (dir != member.name).then_some(dir),
                 joins: member.joins,
+                replaces: member.replaces.clone(),
             }
         };
         let gone = |(id, it): (&NodeId, &Gone)| {
@@ -443,6 +450,7 @@ impl Layout {
     /// A node is taken out for good.
     pub fn retire(&mut self, node: NodeId) {
         if let Some(Member { name, part, joins, .. }) = self.nodes.remove(&node) {
+            self.nodes.values_mut().for_each(|other| _ = other.replaces.take_if(|replaced| *replaced == name));
             self.gone.insert(node, Gone { name, part, joined: joins });
         }
     }

@@ -10,7 +10,7 @@ use super::layout::{Layout, LayoutError, Member, Part};
 use super::planted::Planted;
 use super::status::{self, Counts, Members, Status, Work};
 use crate::raft::{self, Options, Unavailable};
-use crate::rsm::{self, Request, Response};
+use crate::rsm::{self, Request, Response, Servers};
 use crate::shardkv::{self, ShardKv, Timing};
 use crate::shardmaster::{self, ShardMaster};
 use futures::future::{Either, select};
@@ -89,7 +89,12 @@ pub async fn run(
     let asked = until_told(&host, &told_to_stop);
     let mut stop = pin!(async { _ = select(pin!(stop), pin!(asked)).await });
     let booted = async {
-        match select(pin!(boot(layout, member, planted, &host, &told_to_stop)), pin!(host.halted())).await {
+        match select(
+            pin!(boot(layout, member, planted, &host, &told_to_stop, home.founders())),
+            pin!(host.halted()),
+        )
+        .await
+        {
             Either::Left((server, _)) => server,
             Either::Right((why, _)) => Err(Failed::Halted(why)),
         }
@@ -137,6 +142,7 @@ async fn boot(
     planted: Option<Planted>,
     host: &Arc<Host>,
     told_to_stop: &Arc<AtomicBool>,
+    founders: &[NodeId],
 ) -> Result<raft::Node, Failed> {
     let env = host.env();
     let book = Book::of(layout);
@@ -144,7 +150,7 @@ async fn boot(
     let own = Entry { home: display(&home), boot: env.boot().0, ..Entry::of(member) };
     book.merge(vec![own.clone()]);
     let desk = host.desk(desk::KIND);
-    let node = boot_service(layout, member, planted, &env).await?;
+    let node = boot_service(layout, member, planted, &env, &book, founders).await?;
     env.spawn(serve_desk(desk, host.clone(), own, node.clone(), book.clone(), told_to_stop.clone()));
     env.spawn(book.keep(Arc::downgrade(host), env.clone(), true));
     let (name, part, address) = (&member.name, member.part, &member.address);
@@ -162,13 +168,13 @@ async fn boot_service(
     member: &Member,
     planted: Option<Planted>,
     env: &Env,
+    book: &Book,
+    founders: &[NodeId],
 ) -> Result<raft::Node, raft::StartError> {
     if let Some(planted) = planted {
         tracing::warn!(target: "shardlab::node", node = %member.id, "a bug is planted: {}", planted.name());
     }
-    // One that joins belongs to nothing until it is added.
-    let founders = if member.joins { Vec::new() } else { layout.founders(member.part) };
-    let raft = raft::Config::new(member.id, founders);
+    let raft = raft::Config::new(member.id, founders.iter().copied());
     let identity = format!("{} of cluster {}, {}", member.id, layout.cluster, member.part);
     let options = Options { inputs_per_ready: None, identity };
     let service = rsm::Config::default();
@@ -182,13 +188,22 @@ async fn boot_service(
         }
         Part::Group(group) => {
             let settings = shardkv::Settings { group, shards: layout.shards, ..Default::default() };
-            let masters = layout.of(Part::Controller).map(|member| member.id).collect();
+            let masters = Servers::from(layout.of(Part::Controller).map(|member| member.id).collect::<Vec<_>>());
+            env.spawn(keep_up(masters.clone(), book.clone(), env.clone()));
             let timing = Timing::default();
             let mut config = shardkv::Config { raft, options, service, settings, masters, timing };
             planted.into_iter().for_each(|planted| planted.in_group(&mut config));
             let server = shardkv::Server::boot(env.clone(), config, None).await?;
             Ok(server.node().clone())
         }
+    }
+}
+
+/// The servers of the controller may be others by now than they were when this node started.
+async fn keep_up(masters: Servers, book: Book, env: Env) {
+    loop {
+        masters.set(&book.of_part(Part::Controller));
+        env.sleep(LOOK).await;
     }
 }
 
@@ -211,8 +226,9 @@ async fn serve_desk(
             }
             Ok(Ask::StepTowards(voters)) => {
                 let (env, node) = (env.clone(), node.clone());
+                let known = book.of_part(own.part);
                 host.env().spawn(async move {
-                    let step = step_towards(&node, &voters).await;
+                    let step = step_towards(&node, &voters, &known).await;
                     reply(&env, &request, &Answer::Step(step));
                 });
             }
@@ -236,7 +252,13 @@ async fn serve_desk(
     }
 }
 
-async fn step_towards(node: &raft::Node, voters: &[NodeId]) -> Step {
+async fn step_towards(node: &raft::Node, voters: &[NodeId], known: &[NodeId]) -> Step {
+    if voters.is_empty() {
+        return Step::Senseless("nobody is named".into());
+    }
+    if let Some(stranger) = voters.iter().find(|voter| !known.contains(voter)) {
+        return Step::Senseless(format!("{stranger} is no server of this part of the cluster"));
+    }
     match node.step_towards(voters).await {
         Ok(true) => Step::Done,
         Ok(false) => Step::Begun,

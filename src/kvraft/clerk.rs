@@ -5,7 +5,7 @@ use super::operation::{Answer, Command, Expect, Query, Reply};
 use super::server::KINDS;
 use crate::rsm::{self, Failure, Patience};
 use bytes::Bytes;
-use labrpc::{Env, Index, NodeId};
+use labrpc::{Env, Index};
 
 /// A client of the key/value service. It has one operation under way at a time.
 pub struct Clerk(rsm::Clerk<Kv>);
@@ -15,7 +15,7 @@ impl Clerk {
     ///
     /// # Panics
     /// If there is no server.
-    pub fn new(env: Env, servers: Vec<NodeId>, patience: Patience) -> Clerk {
+    pub fn new(env: Env, servers: impl Into<rsm::Servers>, patience: Patience) -> Clerk {
         Clerk(rsm::Clerk::new(env, servers, KINDS, patience))
     }
 

@@ -15,6 +15,7 @@ use super::bugs::bug;
 use super::core::Raft;
 use super::message::{Message, TimeoutNow};
 use super::progress::{CatchingUp, Progress};
+use super::quorum::Quorum;
 use super::ready::Unavailable;
 use super::types::{Entry, EntryId, Index, Membership, Payload, Role, SnapshotMeta};
 use labrpc::NodeId;
@@ -43,7 +44,7 @@ impl fmt::Display for Change {
     }
 }
 
-/// Why a leader does not begin a change. The first three pass by themselves.
+/// Why a leader does not begin a change. The first four pass by themselves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ChangeRefused {
     /// See the module.
@@ -55,6 +56,10 @@ pub enum ChangeRefused {
     /// As a voter it would be missed at once (thesis 4.2.1).
     #[error("{0} has not caught up with the log: try again")]
     Behind(NodeId),
+    /// Too few of those who would then be voters were heard of within an election timeout: what is begun might never be
+    /// committed, nor be undone.
+    #[error("too few of those who would be voters then are heard of: try again when they are")]
+    TooFewHeard,
     /// Only learners are promoted.
     #[error("{0} is no learner: add it first")]
     NotALearner(NodeId),
@@ -72,7 +77,8 @@ pub enum ChangeRefused {
 impl ChangeRefused {
     /// Whether it passes by itself.
     pub fn passes(self) -> bool {
-        matches!(self, ChangeRefused::TermNotCommitted | ChangeRefused::InProgress | ChangeRefused::Behind(_))
+        use ChangeRefused::{Behind, InProgress, TermNotCommitted, TooFewHeard};
+        matches!(self, TermNotCommitted | InProgress | Behind(_) | TooFewHeard)
     }
 }
 
@@ -176,6 +182,13 @@ impl Raft {
         }
         self.may_change(change)?;
         let changed = self.membership().with(change)?;
+        let (now, timeout) = (self.now, self.config.election_timeout.0);
+        let is_heard = |node: NodeId| {
+            node == self.config.me || self.progress.get(&node).is_some_and(|known| now < known.heard + timeout)
+        };
+        if changed.voters != self.membership().voters && !Quorum::of(&changed).reached(is_heard) {
+            return Err(ChangeRefused::TooFewHeard.into());
+        }
         self.propose(Payload::Membership(changed))
     }
 
@@ -239,7 +252,6 @@ impl Raft {
             return;
         }
         self.broadcast_heartbeat();
-        self.reads.give_lease_away();
         let matched = |node: &&NodeId| (self.progress.get(node).map(|known| known.matched), Reverse(**node));
         if let Some(&successor) = membership.voters.iter().max_by_key(matched) {
             let request = TimeoutNow { term: self.hard.term };

@@ -195,7 +195,8 @@ impl Node {
         lock(&self.shared.membership).clone()
     }
 
-    /// Goes one step towards a cluster of these voters, if this server leads. True: it is there, and that is committed.
+    /// Goes one step towards a cluster of these voters and no other members, if this server leads. True: it is there, and that is
+    /// committed. (It was so when this was asked: a leader that was deposed and does not know it cannot say so.)
     ///
     /// # Errors
     /// [`Unavailable`]: not now, or not here.
@@ -204,11 +205,12 @@ impl Node {
         if view.role != Role::Leader {
             return Err(Unavailable::NotLeader(view.leader));
         }
-        let (since, membership) = &*self.membership();
-        match membership.step_towards(voters, self.me) {
-            Some(change) => self.change(change).await.map(|_| false),
-            None => Ok(*since <= view.commit),
+        if let Some(change) = self.membership().1.step_towards(voters, self.me) {
+            return self.change(change).await.map(|_| false);
         }
+        let index = self.read().await?;
+        let (since, membership) = &*self.membership();
+        Ok(*since <= index && membership.step_towards(voters, self.me).is_none())
     }
 
     /// Hands leadership to `to`, if this server leads. It may not work out.

@@ -35,6 +35,10 @@ impl Raft {
         if (stale && !bug!(self, OlderLocalSnapshotWins)) || index > self.handed {
             return;
         }
+        // In front of the entry that adds it a server does not know who belongs to the cluster, and a snapshot must say that.
+        if self.memberships.at(index).voters.is_empty() {
+            return;
+        }
         let last = match self.log.term_at(index.max(self.snapshot.last.index)) {
             Some(term) => EntryId::new(term, index.max(self.snapshot.last.index)),
             None => return,

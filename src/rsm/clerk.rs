@@ -6,10 +6,12 @@
 use super::bugs::{Bug, bug};
 use super::machine::{StateMachine, TooLarge};
 use super::message::{Kinds, Request, Response};
+use super::servers::Servers;
 use super::sessions::SessionId;
 use bytes::Bytes;
 use labrpc::{Env, Index, NodeId, Time};
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The longest pause, in times of the first.
@@ -81,7 +83,9 @@ impl Failure {
 /// A client of a service. It has one operation under way at a time.
 pub struct Clerk<M: StateMachine> {
     env: Env,
-    servers: Vec<NodeId>,
+    /// Whom it asks, as that is known by now, and as it was when it last looked.
+    known: Servers,
+    servers: Arc<[NodeId]>,
     kinds: Kinds,
     config: Patience,
     /// Where the leader was last, as an index into `servers`.
@@ -101,9 +105,11 @@ impl<M: StateMachine> Clerk<M> {
     ///
     /// # Panics
     /// If there is none.
-    pub fn new(env: Env, servers: Vec<NodeId>, kinds: Kinds, config: Patience) -> Clerk<M> {
+    pub fn new(env: Env, servers: impl Into<Servers>, kinds: Kinds, config: Patience) -> Clerk<M> {
+        let known = servers.into();
+        let servers = known.get();
         assert!(!servers.is_empty(), "a service has servers");
-        Clerk { env, servers, kinds, config, leader: 0, session: None, seq: 0, machine: PhantomData }
+        Clerk { env, known, servers, kinds, config, leader: 0, session: None, seq: 0, machine: PhantomData }
     }
 
     /// From now on the clerk tries for so long.
@@ -214,6 +220,7 @@ impl<M: StateMachine> Clerk<M> {
                 return Err(if was_sent { Failure::Unknown } else { Failure::Unavailable });
             }
             let until = deadline.min(now + self.config.attempt);
+            self.look_up();
             was_sent = true;
             let answer = self.env.call(self.servers[self.leader], kind, body.clone(), until).await;
             let hint = match answer.ok().and_then(|bytes| labgob::decode(&bytes).ok()) {
@@ -239,6 +246,16 @@ impl<M: StateMachine> Clerk<M> {
                 *seq = self.seq;
                 body = encoded(&request);
             }
+        }
+    }
+
+    /// Goes by the servers that are known by now.
+    fn look_up(&mut self) {
+        let known = self.known.get();
+        if !Arc::ptr_eq(&known, &self.servers) {
+            let leader = self.servers[self.leader];
+            self.servers = known;
+            self.leader = self.servers.iter().position(|&server| server == leader).unwrap_or(0);
         }
     }
 

@@ -12,9 +12,9 @@
 //! * `callers`: who waits for what comes of an operation, however often it was sent;
 //! * `server`: the driver between a replica, its [`crate::raft::Node`] and its clients;
 //! * [`Errands`] in `errands`: what a service does by itself, without a client that asks for it;
-//! * `clerk`: the client's side, which finds the leader and tries again.
+//! * `clerk`: the client's side, which finds the leader and tries again; [`Servers`]: whom it asks.
 //!
-//! All but `server`, `errands` and `clerk` is pure.
+//! All but `server`, `servers`, `errands` and `clerk` is pure.
 
 pub(crate) mod bugs;
 pub(crate) mod callers;
@@ -30,6 +30,7 @@ pub mod message;
 mod observation;
 pub(crate) mod replica;
 pub mod server;
+pub mod servers;
 pub(crate) mod sessions;
 #[cfg(feature = "sim")]
 pub(crate) mod zoo;
@@ -43,4 +44,5 @@ pub use message::{Kinds, Request, Response};
 pub use observation::{Observation, Observer};
 pub use replica::{LogCommand, Replica};
 pub use server::Server;
+pub use servers::Servers;
 pub use sessions::{Outcome, SessionId, Sessions, Verdict};

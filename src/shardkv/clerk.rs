@@ -45,7 +45,7 @@ pub struct Clerk {
     /// It gives out sessions and configurations.
     master: rsm::Clerk<ShardMaster>,
     /// How many servers that one has.
-    masters: u32,
+    masters: rsm::Servers,
     /// The last configuration that it has heard of.
     config: Option<ShardConfig>,
     /// An older one, to be tried once: that of a group that is not as far.
@@ -62,14 +62,14 @@ impl Clerk {
     ///
     /// # Panics
     /// If there is no server.
-    pub fn new(env: Env, masters: Vec<NodeId>, patience: Patience) -> Clerk {
-        let count = masters.len() as u32;
-        let master = rsm::Clerk::new(env.clone(), masters, shardmaster::KINDS, patience);
+    pub fn new(env: Env, masters: impl Into<rsm::Servers>, patience: Patience) -> Clerk {
+        let masters = masters.into();
+        let master = rsm::Clerk::new(env.clone(), masters.clone(), shardmaster::KINDS, patience);
         Clerk {
             env,
             patience,
             master,
-            masters: count,
+            masters,
             config: None,
             older: None,
             groups: BTreeMap::new(),
@@ -294,7 +294,7 @@ impl Clerk {
 
     /// Until when to wait for the controller.
     fn controllers_deadline(&self, deadline: Time) -> Time {
-        deadline.min(self.env.now() + self.patience.attempt * self.masters + self.patience.pause)
+        deadline.min(self.env.now() + self.patience.attempt * self.masters.get().len() as u32 + self.patience.pause)
     }
 
     /// Whether a group that does not have the shard has an older configuration than this client.

@@ -9,6 +9,7 @@ use super::machine::{ShardKv, Source};
 use super::operation::{Answer, Command, Query, Reply};
 use super::server::MIGRATION_KINDS;
 use super::settings::{MAX_PIECE, Settings};
+use crate::rsm::servers::Servers;
 use crate::rsm::{Clerk, Errands, Kinds, Patience, StateMachine};
 use crate::shardmaster::{self, ConfigNum, GroupId, ShardConfig, ShardId, ShardMaster};
 use bytes::Bytes;
@@ -122,7 +123,7 @@ pub(super) struct Migration {
     env: Env,
     config: Settings,
     timing: Timing,
-    masters: Vec<NodeId>,
+    masters: Servers,
     /// That it leads.
     term: Option<Term>,
     running: FuturesUnordered<Abortable<BoxFuture<'static, Finished>>>,
@@ -142,7 +143,7 @@ pub(super) struct Migration {
 }
 
 impl Migration {
-    pub(super) fn new(env: Env, settings: Settings, timing: Timing, masters: Vec<NodeId>) -> Migration {
+    pub(super) fn new(env: Env, settings: Settings, timing: Timing, masters: Servers) -> Migration {
         let config = Settings { piece: settings.piece.clamp(1, MAX_PIECE), ..settings };
         Migration {
             env,
@@ -278,7 +279,7 @@ impl Migration {
         let (env, timing) = (self.env.clone(), self.timing);
         match task.clone() {
             Task::Next(num) => {
-                let mut clerk = self.clerk(None, &self.masters, shardmaster::KINDS);
+                let mut clerk = self.clerk(None, self.masters.clone(), shardmaster::KINDS);
                 let (latest, me) = (bug!(self, SkipConfigs), (self.config.group, shards));
                 Box::pin(async move {
                     let config = next_config(&env, &mut clerk, (num.next(), latest), me, timing).await;
@@ -314,8 +315,13 @@ impl Migration {
     }
 
     /// A client of another group, or of the controller, that begins with whoever answered last.
-    fn clerk<M: StateMachine>(&self, asked: Option<GroupId>, servers: &[NodeId], kinds: Kinds) -> Clerk<M> {
-        let mut clerk = Clerk::new(self.env.clone(), servers.to_vec(), kinds, self.timing.patience);
+    fn clerk<M: StateMachine>(
+        &self,
+        asked: Option<GroupId>,
+        servers: impl Into<Servers>,
+        kinds: Kinds,
+    ) -> Clerk<M> {
+        let mut clerk = Clerk::new(self.env.clone(), servers, kinds, self.timing.patience);
         if let Some(leader) = self.leaders.get(&asked) {
             clerk.set_favourite(*leader);
         }
@@ -326,8 +332,8 @@ impl Migration {
         Keeper {
             env: self.env.clone(),
             me: self.config.group,
-            clerk: self.clerk(Some(source.group), &source.servers, MIGRATION_KINDS),
-            master: self.clerk(None, &self.masters, shardmaster::KINDS),
+            clerk: self.clerk(Some(source.group), source.servers.clone(), MIGRATION_KINDS),
+            master: self.clerk(None, self.masters.clone(), shardmaster::KINDS),
             source,
             timing: self.timing,
         }

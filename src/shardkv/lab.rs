@@ -40,7 +40,7 @@ fn config(setup: &PeerSetup) -> Config {
     let masters = setup.groups[MASTER as usize - 1].clone();
     let patience = Patience { deadline: Duration::from_secs(1), ..shown::patience(&setup.knobs) };
     let timing = Timing { patience, ..Timing::default() };
-    let mut config = Config { raft, options, service, settings, masters, timing };
+    let mut config = Config { raft, options, service, settings, masters: masters.into(), timing };
     config.plant(setup.bug.as_deref().and_then(Bug::of_name));
     config
 }

@@ -7,7 +7,7 @@ use super::settings::Settings;
 use crate::raft::{self, Index, Node, Options};
 use crate::rsm::{self, Kinds, Malformed, Observer, Replica};
 use crate::shardmaster::types::GroupId;
-use labrpc::{Env, Kind, NodeId};
+use labrpc::{Env, Kind};
 
 /// Under which names the requests of clients travel. No group registers sessions.
 pub const KINDS: Kinds =
@@ -32,7 +32,7 @@ pub struct Config {
     /// Of the group.
     pub settings: Settings,
     /// The servers of the shard controller.
-    pub masters: Vec<NodeId>,
+    pub masters: rsm::Servers,
     /// Of what the leader does by itself.
     pub timing: Timing,
 }
@@ -61,7 +61,7 @@ impl Server {
     /// If the controller has no servers, there are no shards, or the group is 0, which is no group's number.
     pub async fn boot(env: Env, config: Config, observer: Option<Observer>) -> Result<Server, raft::StartError> {
         let Config { raft, options, service, settings, masters, timing } = config;
-        assert!(!masters.is_empty() && settings.shards > 0, "a group has a controller and shards");
+        assert!(!masters.get().is_empty() && settings.shards > 0, "a group has a controller and shards");
         assert!(settings.group != GroupId(0), "0 is the number of no group: it would never get a shard");
         let errands = Box::new(Migration::new(env.clone(), settings, timing, masters));
         rsm::Server::boot_with::<ShardKv>(env, raft, options, service, settings, Some(errands), observer)

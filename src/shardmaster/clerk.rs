@@ -15,7 +15,7 @@ impl Clerk {
     ///
     /// # Panics
     /// If there is no server.
-    pub fn new(env: Env, servers: Vec<NodeId>, patience: Patience) -> Clerk {
+    pub fn new(env: Env, servers: impl Into<rsm::Servers>, patience: Patience) -> Clerk {
         Clerk(rsm::Clerk::new(env, servers, KINDS, patience))
     }
 

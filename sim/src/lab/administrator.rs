@@ -4,6 +4,7 @@
 //! and asks again until it is told that the wish is fulfilled.
 
 use super::control::{Control, within};
+use crate::oracle::Electorate;
 use crate::plan::Selector;
 use labrpc::NodeId;
 use labrpc::Rng;
@@ -43,7 +44,7 @@ impl Control {
         if self.plan.voters.is_none() {
             return;
         }
-        let hands = self.hands();
+        let mut hands = self.hands();
         let mut rng = Rng::new(self.plan.seed, "administrator");
         self.lab.spawn(async move {
             loop {
@@ -55,8 +56,23 @@ impl Control {
         });
     }
 
+    /// It was said that this has come true, and so it must be what is committed. (Nobody else changes anything.)
+    fn judge(&mut self, wish: NodeSet) {
+        let Some(node) = wish.iter().next() else { return };
+        let now = self.known(node, |known| known.electorate().clone());
+        if (now.voters, now.members) != (wish, wish) {
+            let Electorate { voters, members } = now;
+            let _ = self.violate(
+                "agreement",
+                format!(
+                    "the administrator is told that the voters are {wish}; they are {voters}, of members {members}"
+                ),
+            );
+        }
+    }
+
     /// Asks somebody who says that it leads for one step.
-    async fn go_on(&self, rng: &mut Rng, wish: NodeSet) {
+    async fn go_on(&mut self, rng: &mut Rng, wish: NodeSet) {
         let leads = |node: &NodeId| self.shared.peer(&self.lab, *node).is_some_and(|peer| peer.state().1);
         let leaders: Vec<NodeId> = self.up().iter().filter(leads).collect();
         if leaders.is_empty() {
@@ -68,6 +84,7 @@ impl Control {
         let answer = within(&self.lab, patience, peer.step_towards(wish.iter().collect())).await.flatten();
         if answer == Some(true) {
             self.lab.note(None, &format!("the voters are {wish}"));
+            self.judge(wish);
             self.shared.wish.fulfilled(wish);
         }
     }

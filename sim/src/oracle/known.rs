@@ -147,10 +147,10 @@ impl Known {
     }
 
     /// Who belongs to the cluster as a server has it: by the latest membership in its log, committed or not, or else by what
-    /// was committed up to its snapshot (thesis 4.1). Of one that says nothing of itself: by what is committed.
+    /// was committed up to its snapshot (thesis 4.1). Of one that says nothing of its memory: by what is on its disk.
     pub fn electorate_of(&self, node: NodeId) -> Electorate {
-        let Some(memory) = self.memory(node) else { return self.electorate().clone() };
-        self.memberships.in_force(node, &memory.log)
+        let server = self.server(node);
+        self.memberships.in_force(node, server.memory.as_ref().map_or(&server.durable.log, |memory| &memory.log))
     }
 
     /// Where a server stands. Of nodes in front of the group: nowhere.
@@ -345,8 +345,7 @@ impl Known {
             let next = self.commit().next();
             let Some(memory) = self.memory(node) else { return };
             let (by_term, Some(item)) = (memory.term, memory.log.get(next)) else { return };
-            let members =
-                memory.log.memberships().iter().find(|(at, _)| *at == next).map(|(_, members)| members.clone());
+            let members = memory.log.membership_at(next).cloned();
             self.commit_next(Some(item.term), item.hash, by_term);
             members.iter().for_each(|members| self.memberships.commit(next, members));
         }
@@ -359,7 +358,9 @@ impl Known {
             let on_disk = self.server(node).durable.log.get(index).filter(|item| item.hash == hash);
             // Whoever committed it led a term that was on its disk by then.
             let by_term = self.servers().map(|(_, server)| server.durable.term).max().unwrap_or(Term(0));
+            let members = on_disk.and_then(|_| self.server(node).durable.log.membership_at(index)).cloned();
             self.commit_next(term.or(on_disk.map(|item| item.term)), hash, by_term);
+            members.iter().for_each(|members| self.memberships.commit(index, members));
         }
     }
 

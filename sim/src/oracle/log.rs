@@ -110,6 +110,11 @@ impl LogView {
         &self.memberships
     }
 
+    /// The membership that the entry at `index` is, if it is one.
+    pub fn membership_at(&self, index: Index) -> Option<&Members> {
+        self.memberships.iter().find(|(at, _)| *at == index).map(|(_, members)| members)
+    }
+
     /// Cuts off the entry at `from` and all behind it.
     pub fn cut(&mut self, from: Index) {
         self.memberships.retain(|(index, _)| *index < from);

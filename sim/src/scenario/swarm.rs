@@ -244,6 +244,10 @@ pub(crate) fn keep_fair(plan: &mut Plan) {
     if plan.knobs.reads == ReadMode::Lease {
         plan.faults.retain(|fault| !matches!(fault.act, Act::ClockJump { .. }));
     }
+    match plan.voters {
+        None => plan.faults.retain(|fault| !matches!(fault.act, Act::Reconfigure { .. })),
+        Some(_) => membership::keep_fair(plan),
+    }
     plan.finale.core = plan.core_of_each();
     plan.finale.converge = true;
     plan.waived.clear();
@@ -265,6 +269,7 @@ pub fn alone(suite: &Suite, nemesis: &str, seed: u64) -> Option<Plan> {
         return None;
     }
     let calm = Plan::default();
+    plan.voters = None;
     (plan.net, plan.disk, plan.clocks, plan.triggers) = (calm.net, calm.disk, calm.clocks, calm.triggers);
     // What the controller is asked for at first is no fault.
     plan.faults.retain(|fault| matches!(&fault.act, Act::Ask { op: KvOp::Join { .. }, .. }) && plan.groups > 1);

@@ -53,14 +53,20 @@ pub const SCENARIOS: &[Scenario] = &[
 /// So many voters, and spares behind them.
 fn with_spares(draw: &mut Draw, mut plan: Plan, voters: u32) -> Plan {
     plan.voters = Some(voters);
+    if !plan.knobs.pre_vote && !plan.knobs.check_quorum {
+        plan.knobs.check_quorum = draw.rng.chance(500_000);
+    }
+    keep_fair(&mut plan);
+    plan
+}
+
+/// What changes of the membership cannot do without.
+pub(in crate::scenario) fn keep_fair(plan: &mut Plan) {
+    plan.voters = plan.voters.map(|voters| voters.clamp(1, plan.servers));
     // Without it a leader may have to wait for a command before it may change anything.
     plan.knobs.noop = true;
     // Without either, one that was taken out and does not know it deposes every leader (thesis 4.2.3).
-    if !plan.knobs.pre_vote && !plan.knobs.check_quorum {
-        plan.knobs.pre_vote = draw.rng.chance(500_000);
-        plan.knobs.check_quorum = !plan.knobs.pre_vote;
-    }
-    plan
+    plan.knobs.pre_vote |= !plan.knobs.check_quorum;
 }
 
 /// Whoever was wanted must be there by then.

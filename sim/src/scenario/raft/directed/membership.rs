@@ -9,7 +9,7 @@ const NEEDS: &[Need] = &[Need::Kinds, Need::Membership];
 pub const SCENARIOS: &[Scenario] = &[
     Scenario::directed(
         "change-that-nobody-saw",
-        "A leader that cannot commit anything yet is asked to take a server out.",
+        "One leader takes a server out and is heard by nobody; the next one, which has committed nothing yet, is to take out the first.",
         unseen_change,
     )
     .needs(NEEDS),
@@ -81,14 +81,19 @@ fn with_spares(draw: &mut Draw, voters: u32, servers: u32) -> Plan {
     plan
 }
 
+/// What the correction is about, with two removals: S1 takes out S4 and is heard by nobody; S2 knows nothing of that and takes out
+/// S1. {S1, S3} are a majority to the one, {S2, S4} to the other.
 fn unseen_change(draw: &mut Draw) -> Plan {
     let mut plan = with_spares(draw, 4, 4);
     plan.lead(1).agree(Selector::All);
-    plan.crash(s(1)).forget(servers([3, 4]));
-    // It is elected, and nobody hears of anything more.
-    plan.lose("nothing", Part::Append, s(2), Selector::All);
-    plan.lead(2).want(servers([2, 3, 4])).sleep(ASKS);
-    plan.unrule("nothing").restart(s(1)).reconfigured();
+    plan.split(s(1), servers([2, 3, 4])).want(servers([1, 2, 3])).sleep(ASKS).want(Selector::None);
+    // S2 is elected, and what it appends reaches nobody at first.
+    plan.forget(servers([3, 4])).lose("nothing", Part::Append, s(2), Selector::All);
+    plan.lead(2).want(servers([2, 3, 4])).sleep(ASKS).want(Selector::None);
+    plan.split(s(2), s(3)).unrule("nothing").propose(s(2), 1, "to S4").sleep(ASKS);
+    plan.split(s(3), s(4)).mend(s(1), s(3)).forget(servers([1, 3]));
+    plan.campaign(s(1)).campaign(s(1)).propose(s(1), 1, "to S3").sleep(ASKS);
+    plan.act(Act::Heal).want(servers([1, 2, 3])).reconfigured();
     plan
 }
 
@@ -108,10 +113,13 @@ fn learner_for_voter(draw: &mut Draw) -> Plan {
     // Without it, it stays a learner.
     plan.crash(s(4)).want(Selector::All).sleep(ASKS).want(Selector::None);
     plan.split(servers([1, 4]), servers([2, 3])).back(s(4)).propose(s(1), 1, "with a learner").sleep(ASKS);
+    plan.crash(servers([1, 4])).forget(s(3)).lead(2).agree_among(1, servers([2, 3])).back(servers([1, 4]));
     plan.act(Act::Heal).want(Selector::All).reconfigured().agree(Selector::All);
     plan
 }
 
+/// What is committed too early here is still on a majority of those from before. The harm is that the others wait for a server
+/// that was told that it may go.
 fn leader_alone(draw: &mut Draw) -> Plan {
     let mut plan = with_spares(draw, 3, 3);
     plan.lead(1).agree(Selector::All);
