@@ -125,7 +125,7 @@ async fn boot(env: &Env) {
     let settings = Settings { group: GROUP, shards: SHARDS, ..Settings::default() };
     let service = rsm::Config { snapshot_after: None, ..rsm::Config::default() };
     let (raft, masters, timing) = (raft::Config::new(SERVER, [SERVER]), vec![MASTER], Timing::default());
-    let config = shardkv::Config { raft, options: options(), service, settings, masters, timing };
+    let config = shardkv::Config { raft, options: options(), service, settings, masters: masters.into(), timing };
     shardkv::Server::boot(env.clone(), config, None).await.unwrap();
 }
 

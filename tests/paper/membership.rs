@@ -75,6 +75,22 @@ fn a_learner_becomes_a_voter_when_it_has_caught_up() {
     assert_eq!((server.proposals()[3], server.members()), (Ok(3), (vec![1, 2, 3, 4], vec![])));
 }
 
+/// What is begun cannot be undone before it is committed, so it must be possible to commit it.
+#[test]
+fn a_change_that_those_who_are_heard_could_not_commit_is_not_begun() {
+    let mut server = leader(None);
+    server.wait(TIMEOUT);
+    server.hear(2, accepted(1, 1));
+    server.change(Change::Remove(NodeId(2)));
+    assert_eq!(
+        server.proposals()[1],
+        refused(ChangeRefused::TooFewHeard),
+        "S3 would be needed, and nobody hears it"
+    );
+    server.change(REMOVE_3);
+    assert_eq!(server.proposals()[2], Ok(2));
+}
+
 /// What makes no sense is refused, and nothing is written.
 #[test]
 fn senseless_changes_are_refused() {

@@ -34,7 +34,8 @@ async fn begin(machine: &mut Machine) -> shardmaster::Clerk {
             let settings = shardkv::Settings { group, shards: SHARDS, ..shardkv::Settings::default() };
             let (raft, service) = (raft::Config::new(id, servers(group)), rsm::Config::default());
             let (masters, timing) = (masters(), Timing::default());
-            let config = shardkv::Config { raft, options: options(id), service, settings, masters, timing };
+            let config =
+                shardkv::Config { raft, options: options(id), service, settings, masters: masters.into(), timing };
             shardkv::Server::boot(machine.start(id), config, None).await.unwrap();
         }
     }
