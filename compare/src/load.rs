@@ -43,13 +43,15 @@ pub struct Load {
 pub struct Found {
     /// How long the operations took that were done in time, in microseconds.
     pub latency: Histogram<u64>,
+    /// How many were done, also while it did not count yet.
+    pub done: u64,
     /// Those that were not done, with the words of one of them.
     pub failed: (u64, String),
 }
 
 impl Default for Found {
     fn default() -> Found {
-        Found { latency: microseconds(), failed: (0, String::new()) }
+        Found { latency: microseconds(), done: 0, failed: (0, String::new()) }
     }
 }
 
@@ -62,6 +64,7 @@ impl Found {
     /// Adds what others have found.
     pub fn add(&mut self, other: &Found) {
         self.latency.add(&other.latency).expect("histograms of one kind");
+        self.done += other.done;
         self.failed.0 += other.failed.0;
         if self.failed.1.is_empty() {
             self.failed.1.clone_from(&other.failed.1);
@@ -143,6 +146,7 @@ impl Store {
                     }
                     let outcome = one.perform(kind, key(draw.below(load.keys)), &value).await;
                     let over = Instant::now();
+                    found.done += u64::from(outcome.is_ok());
                     match outcome {
                         Ok(()) if from <= over && over < to => {
                             found.latency.saturating_record((over - begun).as_micros() as u64);

@@ -37,7 +37,7 @@ impl Ours {
         let mut layout = Layout::new(1);
         let ports = free_ports(NODES.len()).map_err(|why| why.to_string())?;
         for (name, port) in NODES.iter().zip(&ports) {
-            layout.add_named(name, &format!("127.0.0.1:{port}"), dir.join(name))?;
+            layout.add_named(name, &format!("127.0.0.1:{port}"), dir.join(name), false)?;
         }
         let file = dir.join("cluster.toml");
         layout.save(&file).map_err(|why| format!("cannot write {}: {why}", file.display()))?;

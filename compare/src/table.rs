@@ -62,7 +62,8 @@ pub fn rows(name: &str, etcd: &Side, ours: &Side) -> String {
     row("  p99, ms", 2, etcd.percentile(99.0), ours.percentile(99.0));
     row("  CPU of all members for each, µs", 1, etcd.each(etcd.cpu.0), ours.each(ours.cpu.0));
     row("  CPU of the clients for each, µs", 1, etcd.each(etcd.cpu.1), ours.each(ours.cpu.1));
-    let syncs = |side: &Side| side.syncs as f64 * 1e3 / side.operations();
+    // They were counted before and after each round, warm-up included.
+    let syncs = |side: &Side| side.syncs as f64 * 1e3 / side.found.done as f64;
     row("  syncs of all logs for 1000 of them", 1, syncs(etcd), syncs(ours));
     let ratios = ratios(etcd, ours);
     let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
