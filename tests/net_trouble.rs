@@ -101,7 +101,7 @@ fn damage_is_refused_and_left_as_it_is_and_a_torn_end_is_not_damage() {
     assert!(why.contains("Restore the file from a copy"), "{why}");
     assert_eq!(fs::read(&file).unwrap(), damaged, "whoever wants to save something from it still can");
     // With the copy it goes on; and what a crash has half written behind it was promised to nobody.
-    fs::write(&file, &[&sound[..], b"SL\x01\x00 half of a frame"].concat()).unwrap();
+    fs::write(&file, [&sound[..], b"SL\x01\x00 half of a frame"].concat()).unwrap();
     let node = place.begin(&start(), "restored.log");
     (0..3).for_each(|nth| has(&place, nth));
     assert!(put(&place, 3, "60s"));
