@@ -65,6 +65,11 @@ fn a_cluster_in_tls_is_for_those_who_have_its_certificates() {
         let (ended, why) = place.fails(&with(&get, &more));
         assert!(ended == code && why.contains(told), "{more:?}: {ended} {why}");
     }
+    let (code, why) = place.fails(&with(&["kv", "get", "a", "--dir", "data"], &ours));
+    assert!(
+        code == 2 && why.contains("with --dir the certificates are those that its layout names"),
+        "{code} {why}"
+    );
     assert!(place.end(up, "-TERM").success());
 }
 

@@ -41,6 +41,8 @@ pub const WATCHED: &[&str] = &[
     "madsim",
     "rand",
     "rand_chacha",
+    "rcgen",
+    "rustls",
     "shardlab",
     "shardlab::cli",
     "shardlab::client",
@@ -51,6 +53,7 @@ pub const WATCHED: &[&str] = &[
     "sim::lab",
     "sim::scenario",
     "tokio",
+    "tokio_rustls",
     "tokio_util",
 ];
 
@@ -63,6 +66,11 @@ const AREAS: &[Area] = &[
     Area { places: &["labgob/"], may_name: &["labgob"], prints: true, ..AROUND },
     // The environment of a node. madsim is behind `sim` and tokio behind `net`, and nowhere else; only the seam knows that
     // there is either. What is behind `net` is the machine itself, so nothing there is simulated.
+    Area {
+        places: &["labrpc/src/net/tls.rs"],
+        may_name: &["labrpc", "labrpc::net", "rustls", "tokio", "tokio_rustls", "tokio_util"],
+        ..AROUND
+    },
     Area {
         places: &["labrpc/src/net/"],
         may_name: &["labgob", "labrpc", "labrpc::net", "tokio", "tokio_util", "futures"],
@@ -96,7 +104,17 @@ const AREAS: &[Area] = &[
     },
     Area {
         places: &["labrpc/"],
-        may_name: &["labgob", "labrpc", "labrpc::net", "labrpc::sim", "tokio", "tokio_util", "futures"],
+        may_name: &[
+            "futures",
+            "labgob",
+            "labrpc",
+            "labrpc::net",
+            "labrpc::sim",
+            "rcgen",
+            "tokio",
+            "tokio_rustls",
+            "tokio_util",
+        ],
         prints: true,
         ..AROUND
     },
@@ -161,6 +179,11 @@ const AREAS: &[Area] = &[
             "tokio",
         ],
         prints: true,
+        ..AROUND
+    },
+    Area {
+        places: &["src/cluster/authority.rs"],
+        may_name: &["labrpc", "labrpc::net", "rcgen", "shardlab", "shardlab::cluster"],
         ..AROUND
     },
     Area {

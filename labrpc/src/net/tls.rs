@@ -8,7 +8,7 @@
 //! cluster. Nothing in it is of a machine: a node that moves keeps its certificate. Clients need no name. (A certificate for `*.cluster-7.shardlab` is
 //! of all nodes of the cluster, and so whoever has it can be any.)
 //!
-//! Inside of it goes the [handshake](super::handshake), which asks whether the certificate is of the node that somebody says it is.
+//! Inside of it goes the [handshake], which asks whether the certificate is of the node that somebody says it is.
 //!
 //! A stranger hears the certificate of this node, as everybody does who begins with TLS, and nothing more.
 
