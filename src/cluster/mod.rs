@@ -13,7 +13,7 @@
 //! * [`Planted`] in `planted`: a bug that is planted in a node;
 //! * [`processes`]: nodes as processes of this machine;
 //! * [`client`]: the client;
-//! * [`bench`]: many of its operations at once, and how long they take.
+//! * [`mod@bench`]: many of its operations at once, and how long they take.
 
 mod authority;
 pub mod bench;
