@@ -37,6 +37,18 @@ mod disks {
     }
 }
 
+/// Changes of who belongs to the cluster.
+mod membership {
+    crate::common::scenarios! {
+        membership_dead_server,
+        membership_one_to_five,
+        membership_leaders_go,
+        membership_learner_far_behind,
+        membership_removed_unheard,
+        membership_chaos,
+    }
+}
+
 /// Everything at once.
 mod chaos {
     crate::common::scenarios! {
@@ -47,5 +59,6 @@ mod chaos {
 
 #[test]
 fn every_scenario_is_tested() {
-    common::all_are_tested(&[sim::scenario::Group::Ours], &[networks::NAMES, disks::NAMES, chaos::NAMES]);
+    let tested = [networks::NAMES, disks::NAMES, membership::NAMES, chaos::NAMES];
+    common::all_are_tested(&[sim::scenario::Group::Ours], &tested);
 }

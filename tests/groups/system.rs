@@ -58,6 +58,7 @@ impl<S: RaftSystem> RaftSystem for Groups<S> {
             Flaw::Strays(node) if node == me => {
                 setup.servers = setup.groups[0].clone();
                 setup.servers.push(me);
+                setup.voters = setup.servers.clone();
             }
             _ => {}
         }

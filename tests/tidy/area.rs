@@ -219,6 +219,7 @@ const AREAS: &[Area] = &[
             "src/*/node.rs",
             "src/*/driver.rs",
             "src/*/mailbox.rs",
+            "src/*/servers.rs",
             "src/*/server.rs",
             "src/*/clerk.rs",
             "src/*/errands.rs",

@@ -61,8 +61,21 @@ fn what_does_not_suit_it_is_left_out_and_said_to_be() {
     let expected = [
         "leader-transfer",
         "stale-reads",
+        "membership-dead-server",
+        "membership-one-to-five",
+        "membership-leaders-go",
+        "membership-learner-far-behind",
+        "membership-removed-unheard",
+        "membership-chaos",
         "refusal-of-an-append-from-before-a-restart",
         "read-from-a-slow-service",
+        "change-that-nobody-saw",
+        "two-changes-at-once",
+        "learner-in-place-of-a-voter",
+        "leader-taken-out-alone",
+        "leader-needed-until-it-is-gone",
+        "change-that-is-cut-off",
+        "snapshot-behind-a-change",
     ];
     assert_eq!(left_out, expected);
     assert!(suite.scenarios.iter().all(|scenario| !left_out.contains(&scenario.name)));
