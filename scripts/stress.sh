@@ -45,7 +45,8 @@ while [ $# -gt 0 ]; do
   esac
 done
 
-cargo build --release --quiet
+# With the features of other builds, where there are some, nothing is built twice.
+cargo build --release --quiet ${SHARDLAB_FEATURES:+--features "$SHARDLAB_FEATURES"}
 shardlab=${CARGO_TARGET_DIR:-target}/release/shardlab
 mkdir -p "$(dirname "$failures")"
 from=${from:-$(($(date +%s) * 1000))}
